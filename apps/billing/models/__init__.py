@@ -1,0 +1,24 @@
+from .charges import Charge, Held, Payable
+from .invoices import Document, Invoice, InvoiceLine, InvoiceRun, Payment, TaxSubtotal
+from .plans import Plan, PlanPrice, Subscription
+from .seller import LegalEntity, NumberSeries, TaxRegistration
+from .vat import VatRate
+
+__all__ = [
+    "Charge",
+    "Document",
+    "Held",
+    "Invoice",
+    "InvoiceLine",
+    "InvoiceRun",
+    "LegalEntity",
+    "NumberSeries",
+    "Payable",
+    "Payment",
+    "Plan",
+    "PlanPrice",
+    "Subscription",
+    "TaxRegistration",
+    "TaxSubtotal",
+    "VatRate",
+]

@@ -1,0 +1,171 @@
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Upper
+
+from apps.drivers.models import Contract
+from apps.partners.models import Partner, Party
+from apps.tokens.models import Authorization, Token
+
+EXACT = {"max_digits": 30, "decimal_places": 10}
+"""numeric(30,10): an OCPI number as sent, never rounded at intake (decision 13)."""
+
+
+def is_a_number(*names: str) -> list[models.CheckConstraint]:
+    """numeric accepts NaN, and one NaN poisons every sum (trust S28)."""
+    return [
+        models.CheckConstraint(condition=Q(**{name: None}) | ~Q(**{name: "NaN"}), name=f"%(class)s_{name}_is_a_number")
+        for name in names
+    ]
+
+
+class Session(models.Model):
+    """A charging session as the CPO last told. Never billed; the CDR is (SES-03)."""
+
+    party = models.ForeignKey(Party, models.PROTECT, related_name="sessions")
+    partner = models.ForeignKey(Partner, models.PROTECT, related_name="sessions")
+    ocpi_id = models.CharField("id", max_length=255)
+    status = models.CharField(max_length=255)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    energy = models.DecimalField("energy, kWh", **EXACT)
+    currency = models.CharField(max_length=3)
+    cost_before_taxes = models.DecimalField(**EXACT, null=True, blank=True, help_text="What we owe the CPO so far.")
+    token_uid = models.TextField(blank=True)
+    contract_id = models.TextField(blank=True)
+    token = models.ForeignKey(Token, models.PROTECT, null=True, blank=True, related_name="sessions")
+    authorization_reference = models.TextField(blank=True)
+    location_id = models.TextField(blank=True)
+    evse_uid = models.TextField(blank=True)
+    connector_id = models.TextField(blank=True)
+    details = models.JSONField(default=dict, help_text="The canonical object without its periods.")
+    body = models.BinaryField(help_text="The object's own bytes, as last PUT or pulled.")
+    version = models.CharField("OCPI version of the body", max_length=10)
+    last_updated = models.DateTimeField()
+    received_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-started_at"]
+        constraints = [
+            models.UniqueConstraint("party", Upper("ocpi_id"), name="session_identity"),
+            *is_a_number("energy", "cost_before_taxes"),
+        ]
+        indexes = [
+            models.Index(fields=["token", "-started_at"], name="session_of_token"),
+            models.Index(fields=["-last_updated"], name="session_live", condition=Q(status__in=["ACTIVE", "PENDING"])),
+        ]
+
+    def __str__(self) -> str:
+        return self.ocpi_id
+
+
+class SessionPeriod(models.Model):
+    """A charging period of a running session. The same start is the same period; the newer wins (decision 21)."""
+
+    session = models.ForeignKey(Session, models.CASCADE, related_name="periods")
+    started_at = models.DateTimeField()
+    period = models.JSONField(help_text="The canonical ChargingPeriod.")
+    last_updated = models.DateTimeField()
+
+    class Meta:
+        ordering = ["started_at"]
+        constraints = [models.UniqueConstraint(fields=["session", "started_at"], name="session_period_identity")]
+
+    def __str__(self) -> str:
+        return f"{self.session} {self.started_at:%H:%M}"
+
+
+class Cdr(models.Model):
+    """A charge detail record as the CPO sealed it: stored before it is judged, never changed (CDR-03, trust D3).
+
+    Energy is in kWh, times in hours, as on the wire. `body` is the CPO's own bytes. What we find out about it later
+    stands in `token` (whose it is, `matching`) and in the rows beside it: findings, charges, holds.
+    """
+
+    public_id = models.UUIDField("UUID", default=uuid.uuid4, unique=True, editable=False)
+    party = models.ForeignKey(Party, models.PROTECT, related_name="cdrs")
+    partner = models.ForeignKey(Partner, models.PROTECT, related_name="cdrs", help_text="Who sent it.")
+    ocpi_id = models.CharField("CDR id", max_length=255)
+    session_id = models.TextField(blank=True)
+    authorization_reference = models.TextField(blank=True)
+    auth_method = models.CharField(max_length=255)
+    token_uid = models.TextField(blank=True)
+    token_type = models.CharField(max_length=255, blank=True)
+    contract_id = models.TextField(blank=True)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField()
+    energy = models.DecimalField("energy, kWh", **EXACT)
+    time = models.DecimalField("time, hours", **EXACT)
+    parking_time = models.DecimalField("parking time, hours", **EXACT, null=True, blank=True)
+    currency = models.CharField(max_length=3)
+    cost_before_taxes = models.DecimalField(**EXACT, help_text="What we owe the CPO, net (BIL-01).")
+    cost_taxes = models.DecimalField(**EXACT, null=True, blank=True, help_text="Empty: the CPO did not say.")
+    country = models.CharField(max_length=3, help_text="ISO 3166-1 alpha-3 of the charge point, as sent.")
+    time_zone = models.CharField(
+        max_length=255, blank=True, help_text="Of the location if known, else of the country; the local date decides VAT (BIL-53)."
+    )
+    location_id = models.TextField(blank=True)
+    location_name = models.TextField(blank=True)
+    city = models.TextField(blank=True)
+    evse_uid = models.TextField(blank=True)
+    evse_id = models.TextField("EVSE ID", blank=True)
+    is_credit = models.BooleanField("credit", default=False)
+    credit_reference_id = models.TextField(blank=True)
+    body = models.BinaryField(help_text="The CDR's own bytes, as sent.")
+    version = models.CharField("OCPI version of the body", max_length=10)
+    content_hash = models.BinaryField()
+    warnings = models.JSONField(default=list, blank=True, help_text="What we forgave, by path.")
+    last_updated = models.DateTimeField()
+    received_at = models.DateTimeField()
+    token = models.ForeignKey(Token, models.PROTECT, null=True, blank=True, related_name="cdrs", help_text="Empty: nobody's yet.")
+    contract = models.ForeignKey(Contract, models.PROTECT, null=True, blank=True, related_name="cdrs")
+    authorization = models.ForeignKey(Authorization, models.PROTECT, null=True, blank=True, related_name="cdrs")
+    credits = models.OneToOneField(
+        "self", models.PROTECT, null=True, blank=True, related_name="credited_by", help_text="The CDR that this one takes back."
+    )
+    checked_at = models.DateTimeField(null=True, blank=True, help_text="Empty: its checks are due.")
+
+    class Meta:
+        verbose_name = "CDR"
+        ordering = ["-ended_at", "-pk"]
+        constraints = [
+            models.UniqueConstraint("party", Upper("ocpi_id"), name="cdr_identity"),
+            *is_a_number("energy", "time", "parking_time", "cost_before_taxes", "cost_taxes"),
+        ]
+        indexes = [
+            models.Index(fields=["-ended_at", "-id"], name="cdr_newest"),
+            models.Index(fields=["id"], name="cdr_unchecked", condition=Q(checked_at=None)),
+            models.Index(fields=["id"], name="cdr_unmatched", condition=Q(contract=None)),
+            models.Index(fields=["token", "-ended_at"], name="cdr_of_token"),
+            models.Index("party", Upper("credit_reference_id"), name="cdr_credit", condition=Q(is_credit=True)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.party}:{self.ocpi_id}"
+
+
+class Finding(models.Model):
+    """A verdict of a check on a CDR (BIL-32, BIL-33): one row per rule, judged apart for driver and CPO."""
+
+    class Severity(models.IntegerChoices):
+        INFO = 1, "info"
+        WARN = 2, "warning"
+        HOLD = 3, "hold"
+        BLOCK = 4, "block"
+
+    cdr = models.ForeignKey(Cdr, models.CASCADE, related_name="findings")
+    code = models.CharField(max_length=4, help_text="V-20, V-35 … (billing rules for CDRs)")
+    driver_severity = models.PositiveSmallIntegerField(choices=Severity.choices)
+    cpo_severity = models.PositiveSmallIntegerField(choices=Severity.choices)
+    reason = models.TextField(help_text="In words for staff, with what was expected and what came.")
+    is_released = models.BooleanField(default=False, help_text="Staff looked and let it pass.")
+    found_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-driver_severity", "code"]
+        constraints = [models.UniqueConstraint(fields=["cdr", "code"], name="finding_once")]
+        indexes = [models.Index(fields=["cdr"], name="finding_holding", condition=Q(driver_severity__gte=3, is_released=False))]
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.get_driver_severity_display()}"

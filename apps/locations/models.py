@@ -1,0 +1,81 @@
+from django.db import models
+from django.db.models.functions import Upper
+
+from apps.partners.models import Party
+
+COORDINATE = {"max_digits": 13, "decimal_places": 10}
+
+
+class Location(models.Model):
+    """Where one can charge, as its CPO last told. `details` is the canonical object without its EVSEs; shown, never decided on."""
+
+    party = models.ForeignKey(Party, models.PROTECT, related_name="locations")
+    ocpi_id = models.CharField("id", max_length=255)
+    name = models.TextField(blank=True)
+    address = models.TextField()
+    city = models.TextField()
+    postal_code = models.TextField(blank=True)
+    country = models.CharField(max_length=3, help_text="ISO 3166-1 alpha-3, as sent.")
+    latitude = models.DecimalField(**COORDINATE, null=True, blank=True)
+    longitude = models.DecimalField(**COORDINATE, null=True, blank=True)
+    time_zone = models.CharField(max_length=255, blank=True)
+    publish = models.BooleanField(null=True, help_text="Empty: the sender's version cannot say.")
+    details = models.JSONField(default=dict)
+    warnings = models.JSONField(default=list, blank=True, help_text="What we forgave, by path.")
+    body = models.BinaryField(help_text="The object's own bytes, as last PUT or pulled.")
+    version = models.CharField("OCPI version of the body", max_length=10)
+    content_hash = models.BinaryField()
+    last_updated = models.DateTimeField()
+    received_at = models.DateTimeField()
+    vanished_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when a complete pull no longer has it; the CPO's status stays."
+    )
+
+    class Meta:
+        constraints = [models.UniqueConstraint("party", Upper("ocpi_id"), name="location_identity")]
+
+    def __str__(self) -> str:
+        return self.name or self.ocpi_id
+
+
+class Evse(models.Model):
+    """A charge point's part that serves one vehicle at a time."""
+
+    location = models.ForeignKey(Location, models.CASCADE, related_name="evses")
+    uid = models.CharField(max_length=255)
+    evse_id = models.TextField("EVSE ID", blank=True)
+    status = models.CharField(max_length=255)
+    removed_by_us = models.BooleanField(
+        default=False, help_text="A PUT of its location no longer had it (decision 20); the CPO never said REMOVED."
+    )
+    details = models.JSONField(default=dict)
+    last_updated = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "EVSE"
+        constraints = [models.UniqueConstraint("location", Upper("uid"), name="evse_identity")]
+
+    def __str__(self) -> str:
+        return self.evse_id or self.uid
+
+
+class Connector(models.Model):
+    """A socket or cable of an EVSE. Volt, ampere and watt as on the wire; ids of tariffs in `tariff_ids`."""
+
+    evse = models.ForeignKey(Evse, models.CASCADE, related_name="connectors")
+    ocpi_id = models.CharField("id", max_length=255)
+    standard = models.CharField(max_length=255)
+    format = models.CharField(max_length=255)
+    power_type = models.CharField(max_length=255)
+    max_voltage = models.IntegerField("maximum voltage, V", null=True, blank=True)
+    max_amperage = models.IntegerField("maximum current, A", null=True, blank=True)
+    max_electric_power = models.IntegerField("maximum power, W", null=True, blank=True)
+    tariff_ids = models.JSONField(default=list, blank=True)
+    details = models.JSONField(default=dict)
+    last_updated = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint("evse", Upper("ocpi_id"), name="connector_identity")]
+
+    def __str__(self) -> str:
+        return f"{self.ocpi_id} {self.standard}"

@@ -1,0 +1,208 @@
+import pghistory
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Upper
+
+from apps.work import Due
+
+PARTNER_SECRETS = ("outbound_token",)
+
+
+@pghistory.track(exclude=PARTNER_SECRETS)
+class Partner(models.Model):
+    """A platform we are connected to: one registration, one pair of credentials tokens, one or more parties."""
+
+    class Role(models.TextChoices):
+        CPO = "CPO", "charge point operator"
+        HUB = "HUB", "hub"
+
+    class State(models.TextChoices):
+        INVITED = "INVITED", "invited"
+        CONNECTED = "CONNECTED", "connected"
+        DISCONNECTED = "DISCONNECTED", "disconnected"
+
+    class TokenForm(models.TextChoices):
+        AUTO = "auto", "by version"
+        RAW = "raw", "raw"
+        BASE64 = "base64", "Base64"
+
+    name = models.CharField(max_length=100)
+    role = models.CharField(max_length=3, choices=Role.choices, default=Role.CPO)
+    state = models.CharField(max_length=12, choices=State.choices, default=State.INVITED, editable=False)
+    version = models.CharField("OCPI version", max_length=10, blank=True, editable=False, help_text="Empty: not connected.")
+    versions_url = models.URLField(max_length=255, blank=True, editable=False)
+    is_private = models.BooleanField(
+        "private host", default=False, help_text="May use http and hosts named in OCPI_PRIVATE_HOSTS. For tests only."
+    )
+    token_form = models.CharField(
+        "token in the header", max_length=6, choices=TokenForm.choices, default=TokenForm.AUTO,
+        help_text="How our calls spell the credentials token (TR-03).",
+    )
+    outbound_token = models.TextField(blank=True, editable=False, help_text="Sealed; see partners/sealing.py.")
+    previous_outbound_token = models.TextField(blank=True, editable=False)
+    roles = models.JSONField("roles as the partner sent them", default=list, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    connected_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_connected(self) -> bool:
+        return self.state == self.State.CONNECTED
+
+
+class Party(models.Model):
+    """Who owns OCPI objects: a country and the three characters registered there. Printed SE*LAD (decision 36).
+
+    `partner` is the one connection by which the party is reached now; empty while it has none. Objects stay the
+    party's when the connection changes, so a CDR that comes again by another route is the same row (decision 16).
+    """
+
+    country_code = models.CharField(max_length=2)
+    party_id = models.CharField(max_length=3)
+    name = models.CharField(max_length=100, blank=True)
+    partner = models.ForeignKey(Partner, models.PROTECT, null=True, blank=True, related_name="parties")
+
+    class Meta:
+        verbose_name_plural = "parties"
+        ordering = ["country_code", "party_id"]
+        constraints = [models.UniqueConstraint(Upper("country_code"), Upper("party_id"), name="party_identity")]
+
+    def __str__(self) -> str:
+        return f"{self.country_code}*{self.party_id}"
+
+
+class CredentialsToken(models.Model):
+    """A credentials token that a partner presents to us. Only its SHA-256 is kept (trust S1, S2, S4)."""
+
+    class Kind(models.TextChoices):
+        INVITATION = "A", "token A, for registration alone"
+        CREDENTIALS = "C", "credentials token"
+
+    partner = models.ForeignKey(Partner, models.CASCADE, related_name="inbound_tokens")
+    kind = models.CharField(max_length=1, choices=Kind.choices)
+    digest = models.BinaryField(unique=True)
+    last_four = models.CharField(max_length=4)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    first_used_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"token {self.kind} …{self.last_four} of {self.partner}"
+
+
+class Endpoint(models.Model):
+    """A URL of the partner's version details."""
+
+    partner = models.ForeignKey(Partner, models.CASCADE, related_name="endpoints")
+    identifier = models.CharField(max_length=50)
+    role = models.CharField(max_length=8, choices=[("SENDER", "sender"), ("RECEIVER", "receiver")])
+    url = models.URLField(max_length=255)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["partner", "identifier", "role"], name="endpoint_once")]
+
+    def __str__(self) -> str:
+        return f"{self.identifier} {self.role}"
+
+
+class Feed(Due):
+    """What we pull of one module of one partner, how far we have come, and how it goes."""
+
+    class Module(models.TextChoices):
+        TARIFFS = "tariffs", "tariffs"
+        LOCATIONS = "locations", "locations"
+        SESSIONS = "sessions", "sessions"
+        CDRS = "cdrs", "CDRs"
+
+    partner = models.ForeignKey(Partner, models.CASCADE, related_name="feeds")
+    module = models.CharField(max_length=20, choices=Module.choices)
+    interval = models.DurationField(help_text="How often we pull; a random part of a fifth is added (TR-21).")
+    watermark = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="The next pull asks for what changed since then."
+    )
+    last_good_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_full_at = models.DateTimeField(null=True, blank=True, editable=False)
+    failures = models.PositiveIntegerField("failures in a row", default=0, editable=False)
+    last_outcome = models.JSONField(default=dict, blank=True, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["partner", "module"], name="feed_once")]
+
+    def __str__(self) -> str:
+        return f"{self.module} of {self.partner}"
+
+
+class Exchange(models.Model):
+    """One OCPI call, in or out: its bytes as they were, tokens left out. No code decides on it."""
+
+    class Direction(models.TextChoices):
+        IN = "IN", "received"
+        OUT = "OUT", "sent"
+
+    partner = models.ForeignKey(Partner, models.CASCADE, null=True, blank=True, related_name="exchanges")
+    direction = models.CharField(max_length=3, choices=Direction.choices)
+    module = models.CharField(max_length=30, blank=True)
+    method = models.CharField(max_length=7)
+    url = models.TextField()
+    request_body = models.BinaryField(blank=True, default=b"")
+    response_body = models.BinaryField(blank=True, default=b"")
+    http_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    status_code = models.PositiveSmallIntegerField("OCPI status code", null=True, blank=True)
+    error = models.TextField(blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    correlation_id = models.CharField(max_length=64, blank=True)
+    duration = models.DurationField(null=True, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "message"
+        ordering = ["-pk"]
+        indexes = [models.Index(fields=["partner", "-at"], name="exchange_of_partner")]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.url}"
+
+
+class Quarantined(models.Model):
+    """An object we could not take: its bytes as sent and every reason, until staff mend or dismiss it (decision 3).
+
+    The same bytes sent again only raise `seen`. `mended` holds what staff made of it; the original stays.
+    """
+
+    class State(models.TextChoices):
+        OPEN = "OPEN", "open"
+        MENDED = "MENDED", "mended and taken"
+        DISMISSED = "DISMISSED", "dismissed"
+
+    partner = models.ForeignKey(Partner, models.PROTECT, related_name="quarantined")
+    party = models.ForeignKey(Party, models.PROTECT, null=True, blank=True, related_name="quarantined")
+    module = models.CharField(max_length=20)
+    version = models.CharField("OCPI version", max_length=10)
+    ocpi_id = models.CharField("id", max_length=255, blank=True, help_text="Empty: it could not be read.")
+    body = models.BinaryField(help_text="The object's own bytes, as sent.")
+    digest = models.BinaryField(help_text="SHA-256 of the body.")
+    context = models.JSONField(default=dict, blank=True, help_text="What the URL said: ids and method.")
+    code = models.CharField(max_length=4, blank=True, help_text="V-code of a CDR's refusal (V-02, V-05).")
+    reasons = models.JSONField(help_text="Each problem as path and reason.")
+    state = models.CharField(max_length=9, choices=State.choices, default=State.OPEN)
+    mended = models.BinaryField(null=True, blank=True)
+    seen = models.PositiveIntegerField(default=1)
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "quarantined object"
+        ordering = ["-last_seen_at"]
+        constraints = [models.UniqueConstraint(fields=["partner", "module", "digest"], name="quarantined_once")]
+        indexes = [models.Index(fields=["module"], name="quarantined_open", condition=Q(state="OPEN"))]
+
+    def __str__(self) -> str:
+        return f"{self.module} {self.ocpi_id or '(no id)'}"
