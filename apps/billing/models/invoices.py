@@ -77,7 +77,11 @@ class Invoice(models.Model):
 
 
 class InvoiceLine(models.Model):
-    """One charge on one document. `details` is what is printed: place, times, kWh, prices."""
+    """One charge on one document. `details` is what is printed, worded by `wording.py`.
+
+    Keys: kind (USAGE, FEE, CREDIT), plan, driver, place, city, evse_id, started_at, ended_at (ISO, UTC), time_zone, cdr, is_late,
+    components: list of {kind: energy (kWh) | time (min) | session | month, quantity, price} with decimals as text.
+    """
 
     invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="lines")
     charge = models.OneToOneField(Charge, models.PROTECT, related_name="line")

@@ -1,0 +1,50 @@
+"""Issued documents as PDF/A: rendered once from frozen data by Typst, then the same bytes for ever (BIL-75, BIL-80)."""
+
+import hashlib
+import json
+from datetime import datetime, timedelta
+
+import typst
+
+from .models import Document, Invoice
+from .wording import folder, worded
+
+LEASE = timedelta(minutes=5)
+BATCH = 50
+STANDARD = "a-3b"
+"""PDF/A-3: readable in ten years, and it may carry the e-invoice that comes later."""
+
+
+def render(invoice: Invoice) -> bytes:
+    """The document as PDF/A-3b; the same invoice gives the same page on every machine: fonts are our own."""
+    lines = list(invoice.lines.order_by("position"))
+    return typst.compile(
+        str(folder() / "invoice.typ"),
+        root=str(folder()),
+        font_paths=[str(folder() / "fonts")],
+        ignore_system_fonts=True,
+        sys_inputs={"data": json.dumps(worded(invoice, lines))},
+        pdf_standards=STANDARD,
+    )
+
+
+def render_due(now: datetime, limit: int = BATCH) -> int:
+    """Render documents that wait for it; how many were. What fails stays due with its error, and is tried again later."""
+    claimed = Document.objects.claim(now, LEASE, limit)
+    return sum(_render_claimed(document, now) for document in claimed)
+
+
+def _render_claimed(document: Document, now: datetime) -> bool:
+    invoice = Invoice.objects.select_related("corrects").get(pk=document.invoice_id)
+    try:
+        pdf = render(invoice)
+    except (typst.TypstError, KeyError, ValueError) as error:
+        _ours(document).update(**document.failed(f"{type(error).__name__}: {error}", now))
+        return False
+    kept = {"pdf": pdf, "sha256": hashlib.sha256(pdf).hexdigest(), "rendered_at": now}
+    return bool(_ours(document).filter(pdf=None).update(**document.settled(), **kept))
+
+
+def _ours(document: Document):
+    """The row as long as our lease on it holds; a worker that woke up late changes nothing."""
+    return Document.objects.filter(pk=document.pk, leased_until=document.leased_until)
