@@ -1,0 +1,123 @@
+"""OCPI's own types, said once: CiString, string, DateTime, number, int, and the text a version writes for them.
+
+The annotations are what a body without any oddity satisfies; msgspec checks them in C. What does not satisfy them is
+looked at field by field in `reader`, which forgives more and says so.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Annotated
+
+from msgspec import Meta
+
+DIGITS_BEFORE_POINT, DIGITS_AFTER_POINT = 20, 10
+LONGEST_IDENTITY = 255
+
+DateTime = Annotated[datetime, Meta(tz=True)]
+"""UTC. A sender may leave the designator out; then it is UTC all the same (types, DateTime)."""
+
+Number = Decimal | Annotated[int, Meta(ge=-(10**18), le=10**18)]
+"""Exact. An int only until the object is settled: readers of a Struct always find a Decimal."""
+
+Integer = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+
+Flag = bool
+
+
+def code(length: int):
+    """CiString: printable ASCII, compared without case (types, CiString)."""
+    return Annotated[str, Meta(min_length=1, max_length=length, extra={"kind": "code"})]
+
+
+def identity(length: int):
+    """A CiString that tells which object this is."""
+    return Annotated[str, Meta(min_length=1, max_length=length, extra={"kind": "identity"})]
+
+
+def text(length: int):
+    """string: something to show."""
+    return Annotated[str, Meta(max_length=length, extra={"kind": "text"})]
+
+
+CountryCode = Annotated[str, Meta(min_length=2, max_length=2, extra={"kind": "identity", "exact": True})]
+PartyId = Annotated[str, Meta(min_length=3, max_length=3, extra={"kind": "identity", "exact": True})]
+Currency = Annotated[str, Meta(min_length=3, max_length=3, extra={"kind": "currency"})]
+TimeOfDay = Annotated[str, Meta(min_length=5, max_length=5, extra={"kind": "time"})]
+Date = Annotated[str, Meta(min_length=10, max_length=10, extra={"kind": "date"})]
+Latitude = Annotated[
+    str, Meta(pattern=r"^-?(90(\.0{1,15})?|[0-8]?\d(\.\d{1,15})?)\Z", extra={"kind": "degrees", "limit": 90})
+]
+Longitude = Annotated[
+    str, Meta(pattern=r"^-?(180(\.0{1,15})?|(1[0-7]|\d)?\d(\.\d{1,15})?)\Z", extra={"kind": "degrees", "limit": 180})
+]
+
+_NUMBER = re.compile(r"-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d{1,3}))?\Z", re.ASCII)
+_MOMENT = re.compile(
+    r"(\d{4})-(\d{1,2})-(\d{1,2})[Tt ](\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)? ?([Zz]|[+-]\d{2}:?\d{2})?\Z", re.ASCII
+)
+_USUAL_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?\Z", re.ASCII)
+
+
+class Unfit:
+    """A JSON number that is larger or finer than any quantity we keep (decision 13)."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+
+def exact(literal: str) -> Decimal | Unfit:
+    """Read a JSON number with point or exponent exactly; the short form costs next to nothing."""
+    if len(literal) <= DIGITS_AFTER_POINT + 2 and "e" not in literal and "E" not in literal:
+        return Decimal(literal)
+    number = read_number(literal)
+    return Unfit(literal) if number is None else number
+
+
+def read_number(literal: str) -> Decimal | None:
+    """The number if it follows the JSON grammar and fits into numeric(30, 10), else None; never rounded."""
+    match = _NUMBER.match(literal)
+    if match is None:
+        return None
+    number = Decimal(literal)
+    if not number:
+        return Decimal(0)
+    digits, exponent = number.as_tuple().digits, number.as_tuple().exponent
+    while exponent < -DIGITS_AFTER_POINT and digits[-1] == 0:
+        digits, exponent = digits[:-1], exponent + 1
+    fits = len(digits) + exponent <= DIGITS_BEFORE_POINT and exponent >= -DIGITS_AFTER_POINT
+    return number if fits else None
+
+
+def read_moment(text: str) -> datetime | None:
+    """An instant in UTC, or None. Reads what peers send: `1970-1-1T0:00:00Z`, offsets, a blank for the T, 24:00."""
+    match = _MOMENT.match(text)
+    if match is None:
+        return None
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
+    carried = timedelta(days=hour == 24, seconds=second == 60)
+    try:
+        moment = datetime(year, month, day, hour % 24, minute, min(second, 59), tzinfo=_zone(match[8]))
+        moment += carried + timedelta(microseconds=int((match[7] or "0")[:6].ljust(6, "0")))
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def is_usual_moment(text: str) -> bool:
+    """As the specification writes it: padded, and in UTC with or without the Z (TR-36)."""
+    return _USUAL_MOMENT.match(text) is not None
+
+
+def _zone(designator: str | None) -> timezone:
+    if designator is None or designator in "Zz":
+        return UTC
+    minutes = int(designator[1:3]) * 60 + int(designator[-2:])
+    return timezone(timedelta(minutes=minutes if designator[0] == "+" else -minutes))
+
+
+def write_moment(moment: datetime, *, fraction: bool = True) -> str:
+    """`2026-03-01T12:00:00Z`: always UTC with Z; milliseconds only where there are any and the version has them."""
+    text = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
+    milliseconds = moment.microsecond // 1000
+    return f"{text}.{milliseconds:03}Z" if fraction and milliseconds else f"{text}Z"
