@@ -27,6 +27,8 @@ from .types import (
     TimeOfDay,
     code,
     identity,
+    some,
+    some_or_none,
     text,
 )
 
@@ -151,7 +153,7 @@ class Parking(Object, kw_only=True):
     """A parking place: lengths in centimetres, weight in kilograms, time limit in minutes."""
 
     id: identity(36)
-    vehicle_types: tuple[v.VehicleType, ...]
+    vehicle_types: some_or_none(v.VehicleType)
     restricted_to_type: Flag
     reservation_required: Flag
     physical_reference: text(12) | None = None
@@ -206,7 +208,7 @@ class Evse(Object, kw_only=True):
     status: v.Status
     status_schedule: tuple[StatusSchedule, ...] = ()
     capabilities: tuple[v.Capability, ...] = ()
-    connectors: tuple[Connector, ...]
+    connectors: some_or_none(Connector)
     floor_level: text(4) | None = None
     coordinates: GeoLocation | None = None
     physical_reference: text(16) | None = None
@@ -301,7 +303,7 @@ class TariffRestrictions(Object, kw_only=True):
 
 
 class TariffElement(Object, kw_only=True):
-    price_components: tuple[PriceComponent, ...]
+    price_components: some(PriceComponent)
     restrictions: TariffRestrictions | None = None
 
 
@@ -313,7 +315,7 @@ class Tariff(Owned, kw_only=True):
     tariff_alt_url: text(255) | None = None
     min_price: PriceLimit | None = None
     max_price: PriceLimit | None = None
-    elements: tuple[TariffElement, ...]
+    elements: some(TariffElement)
     tax_included: v.TaxIncluded | None = None
     start_date_time: DateTime | None = None
     end_date_time: DateTime | None = None
@@ -350,7 +352,7 @@ class CdrDimension(Object, kw_only=True):
 
 class ChargingPeriod(Object, kw_only=True):
     start_date_time: DateTime
-    dimensions: tuple[CdrDimension, ...]
+    dimensions: some(CdrDimension)
     tariff_id: code(36) | None = None
 
 
@@ -402,7 +404,7 @@ class SignedData(Object, kw_only=True):
     encoding_method: code(36)
     encoding_method_version: Integer | None = None
     public_key: text(512) | None = None
-    signed_values: tuple[SignedValue, ...]
+    signed_values: some_or_none(SignedValue)
     url: text(512) | None = None
 
 
@@ -420,7 +422,7 @@ class Cdr(Owned, kw_only=True):
     meter_id: text(255) | None = None
     currency: Currency
     tariffs: tuple[CdrTariff, ...] = ()
-    charging_periods: tuple[ChargingPeriod, ...]
+    charging_periods: some(ChargingPeriod)
     signed_data: SignedData | None = None
     total_cost: Price
     total_fixed_cost: Price | None = None
@@ -481,7 +483,7 @@ class Credentials(Object, kw_only=True):
     token: text(64)
     url: text(255)
     hub_party_id: code(5) | None = None
-    roles: tuple[CredentialsRole, ...]
+    roles: some(CredentialsRole)
 
 
 class VersionRef(Object, kw_only=True):
@@ -499,7 +501,7 @@ class Endpoint(Object, kw_only=True):
 
 class VersionDetails(Object, kw_only=True):
     version: text(10)
-    endpoints: tuple[Endpoint, ...]
+    endpoints: some_or_none(Endpoint)
 
 
 def _patch_of(cls: type[Struct], *, key: str | None = None, **replaced) -> type[Struct]:

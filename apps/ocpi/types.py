@@ -40,11 +40,21 @@ def text(length: int):
     return Annotated[str, Meta(max_length=length, extra={"kind": "text"})]
 
 
+def some(kind):
+    """OCPI's `+`: a list of at least one."""
+    return Annotated[tuple[kind, ...], Meta(min_length=1)]
+
+
+def some_or_none(kind):
+    """OCPI's `+` where nothing depends on it: a list without any gets a warning."""
+    return Annotated[tuple[kind, ...], Meta(min_length=1, extra={"may_be_empty": True})]
+
+
 CountryCode = Annotated[str, Meta(min_length=2, max_length=2, extra={"kind": "identity", "exact": True})]
 PartyId = Annotated[str, Meta(min_length=3, max_length=3, extra={"kind": "identity", "exact": True})]
-Currency = Annotated[str, Meta(min_length=3, max_length=3, extra={"kind": "currency"})]
-TimeOfDay = Annotated[str, Meta(min_length=5, max_length=5, extra={"kind": "time"})]
-Date = Annotated[str, Meta(min_length=10, max_length=10, extra={"kind": "date"})]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z", extra={"kind": "currency"})]
+TimeOfDay = Annotated[str, Meta(pattern=r"^([01]\d|2[0-4]):[0-5]\d\Z", extra={"kind": "time", "form": "HH:MM"})]
+Date = Annotated[str, Meta(pattern=r"^\d{4}-[01]\d-[0-3]\d\Z", extra={"kind": "date", "form": "YYYY-MM-DD"})]
 Latitude = Annotated[
     str, Meta(pattern=r"^-?(90(\.0{1,15})?|[0-8]?\d(\.\d{1,15})?)\Z", extra={"kind": "degrees", "limit": 90})
 ]

@@ -1,0 +1,57 @@
+"""Tables of a version, by path: what it requires (REQUIRED, EXPECTED), and how it spells (SPELT)."""
+
+import re
+from typing import NamedTuple
+
+from .collector import Path
+
+INDEX = re.compile(r"\[\d+\]")
+
+
+class Demands(NamedTuple):
+    """Names that must be there, and the objects to look into for more; in a list every object is looked into."""
+
+    names: tuple[str, ...]
+    inside: tuple[tuple[str, "Demands"], ...]
+
+    @classmethod
+    def of(cls, paths: tuple[str, ...]) -> "Demands":
+        names = tuple(path for path in paths if "." not in path)
+        inside: dict[str, list[str]] = {}
+        for path in paths:
+            first, _, rest = path.partition(".")
+            if rest:
+                inside.setdefault(first, []).append(rest)
+        return cls(names, tuple((name, cls.of(tuple(rest))) for name, rest in inside.items()))
+
+    def missing(self, sent: dict, path: Path = ()) -> list[Path]:
+        found = [(*path, name) for name in self.names if sent.get(name) is None]
+        for name, demands in self.inside:
+            value = sent.get(name)
+            if type(value) is dict:
+                found += demands.missing(value, (*path, name))
+            elif type(value) is list:
+                for index, item in enumerate(value):
+                    found += demands.missing(item, (*path, name, index)) if type(item) is dict else []
+        return found
+
+
+def respelt(path: str, spelt: dict[str, str]) -> str:
+    """Replace the longest known beginning of a path; indices stay with the lists they belong to.
+
+    >>> respelt("evses[2].connectors[0].tariff_ids[1]", {"evses[].connectors[].tariff_ids[]": "evses[].connectors[].tariff_id"})
+    'evses[2].connectors[0].tariff_id'
+    """
+    shape, indices = INDEX.sub("[]", path), INDEX.findall(path)
+    for end in [len(shape), *(match.start() for match in reversed(list(re.finditer(r"\.|\[\]", shape))))]:
+        beginning, rest = shape[:end], shape[end:]
+        if beginning in spelt:
+            first, later = indices[: beginning.count("[]")], indices[beginning.count("[]") :]
+            return _filled(spelt[beginning], first) + _filled(rest, later)
+    return path
+
+
+def _filled(shape: str, indices: list[str]) -> str:
+    for index in indices[: shape.count("[]")]:
+        shape = shape.replace("[]", index, 1)
+    return shape

@@ -1,0 +1,406 @@
+"""OCPI 2.1.1: only what 2.2.1 says differently. The rules for steps are those of `v221`.
+
+What 2.1.1 leaves out stays empty. What it implies is added to whole objects only: the owner, who was in the URL, and
+that every location is meant to be shown.
+"""
+
+from . import v221
+from .v221 import without
+
+PATCHES = ("location_patch", "evse_patch", "connector_patch", "session_patch")
+
+CONNECTOR_NAMES = {"voltage": "max_voltage", "amperage": "max_amperage"}
+SESSION_NAMES = {"start_datetime": "start_date_time", "end_datetime": "end_date_time"}
+
+REQUIRED = {kind: () for kind in PATCHES} | {"location": ("type", "postal_code")}
+EXPECTED: dict[str, tuple[str, ...]] = {}
+
+CAPABILITIES = {
+    "CHARGING_PROFILE_CAPABLE",
+    "CREDIT_CARD_PAYABLE",
+    "REMOTE_START_STOP_CAPABLE",
+    "RESERVABLE",
+    "RFID_READER",
+    "UNLOCK_CAPABLE",
+}
+PARKING_TYPES = {"ON_STREET", "PARKING_GARAGE", "UNDERGROUND_GARAGE", "PARKING_LOT"}
+PARKING_RESTRICTIONS = {"EV_ONLY", "PLUGGED", "DISABLED", "CUSTOMERS", "MOTORCYCLES"}
+LATER_FACILITIES = {"BIKE_SHARING", "TRAM_STOP", "METRO_STATION", "PARKING_LOT"}
+DIMENSIONS = {"ENERGY", "FLAT", "MAX_CURRENT", "MIN_CURRENT", "PARKING_TIME", "TIME"}
+
+
+def upgrade_location(location: dict, owner) -> dict:
+    return {"publish": True} | upgrade_location_patch(location, owner) | owned_by(owner)
+
+
+def upgrade_location_patch(location: dict, owner) -> dict:
+    upgraded = renamed(location, {"type": "parking_type"})
+    if upgraded.get("parking_type") == "UNKNOWN":
+        upgraded["parking_type"] = None
+    if isinstance(location.get("evses"), list):
+        upgraded["evses"] = [upgrade_evse(evse, owner) for evse in location["evses"]]
+    if isinstance(location.get("opening_times"), dict):
+        upgraded["opening_times"] = upgrade_hours(location["opening_times"])
+    if isinstance(location.get("energy_mix"), dict):
+        upgraded["energy_mix"] = upgrade_energy_mix(location["energy_mix"])
+    return upgraded
+
+
+def upgrade_evse(evse, owner):
+    if not isinstance(evse, dict) or not isinstance(evse.get("connectors"), list):
+        return evse
+    return evse | {"connectors": [upgrade_connector(connector, owner) for connector in evse["connectors"]]}
+
+
+def upgrade_connector(connector, owner):
+    if not isinstance(connector, dict):
+        return connector
+    upgraded = renamed(connector, CONNECTOR_NAMES)
+    if "tariff_id" in upgraded:
+        tariff_id = upgraded.pop("tariff_id")
+        upgraded["tariff_ids"] = [] if tariff_id is None else [tariff_id]
+    return upgraded
+
+
+def upgrade_hours(hours: dict) -> dict:
+    """Regular hours or twentyfourseven was a choice (mod_locations, Hours)."""
+    return {"twentyfourseven": False} | hours if "regular_hours" in hours else hours
+
+
+def upgrade_energy_mix(mix):
+    """The category of an environmental impact was called source."""
+    if not isinstance(mix, dict) or not isinstance(mix.get("environ_impact"), list):
+        return mix
+    return mix | {"environ_impact": [renamed(impact, {"source": "category"}) for impact in mix["environ_impact"]]}
+
+
+def upgrade_tariff(tariff, owner):
+    if not isinstance(tariff, dict):
+        return tariff
+    upgraded = tariff | owned_by(owner)
+    if "energy_mix" in tariff:
+        upgraded["energy_mix"] = upgrade_energy_mix(tariff["energy_mix"])
+    return upgraded
+
+
+def upgrade_session(session: dict, owner) -> dict:
+    return upgrade_session_patch(session, owner) | owned_by(owner)
+
+
+def upgrade_session_patch(session: dict, owner) -> dict:
+    """The location was embedded, the token only its contract, the cost a number before VAT."""
+    upgraded = upgrade_cost(upgrade_token_of(renamed(session, SESSION_NAMES)))
+    if "location" in upgraded:
+        location = the_object(upgraded.pop("location"))
+        evse, connector = place_of(location)
+        found = {"location_id": location.get("id"), "evse_uid": evse.get("uid"), "connector_id": connector.get("id")}
+        upgraded |= {name: value for name, value in found.items() if value is not None}
+    return upgraded
+
+
+def upgrade_cdr(cdr: dict, owner) -> dict:
+    upgraded = upgrade_cost(upgrade_token_of(renamed(cdr, {"stop_date_time": "end_date_time"}))) | owned_by(owner)
+    if "location" in upgraded:
+        upgraded["cdr_location"] = upgrade_cdr_location(upgraded.pop("location"))
+    if isinstance(cdr.get("tariffs"), list):
+        upgraded["tariffs"] = [upgrade_tariff(tariff, owner) for tariff in cdr["tariffs"]]
+    return upgraded
+
+
+def upgrade_cdr_location(location):
+    if not isinstance(location, dict):
+        return location
+    evse, connector = place_of(location)
+    return without(location, "evses") | {
+        "evse_uid": evse.get("uid"),
+        "evse_id": evse.get("evse_id"),
+        "connector_id": connector.get("id"),
+        "connector_standard": connector.get("standard"),
+        "connector_format": connector.get("format"),
+        "connector_power_type": connector.get("power_type"),
+    }
+
+
+def upgrade_token_of(usage: dict) -> dict:
+    if "auth_id" in usage:
+        usage["cdr_token"] = {"contract_id": usage.pop("auth_id")}
+    return usage
+
+
+def upgrade_cost(usage: dict) -> dict:
+    if usage.get("total_cost") is not None and not isinstance(usage["total_cost"], dict):
+        usage["total_cost"] = {"excl_vat": usage["total_cost"]}
+    return usage
+
+
+def upgrade_token(token: dict, owner) -> dict:
+    return renamed(token, {"auth_id": "contract_id"}) | owned_by(owner)
+
+
+def upgrade_authorization(authorization: dict, owner) -> dict:
+    return authorization
+
+
+def upgrade_credentials(credentials: dict, owner) -> dict:
+    """One party and its business details, where later there is a list of roles (credentials, Credentials object)."""
+    role = {name: credentials.get(name) for name in ("business_details", "party_id", "country_code")}
+    return {"roles": [role | {"role": "CPO"}]} | credentials
+
+
+def owned_by(owner) -> dict:
+    return {"country_code": owner.country_code, "party_id": owner.party_id}
+
+
+def renamed(whole, names: dict):
+    """A copy with the later names; where a peer sends both, the name of its own version counts."""
+    if not isinstance(whole, dict):
+        return whole
+    copy = dict(whole)
+    for name, later in names.items():
+        if name in copy:
+            copy[later] = copy.pop(name)
+    return copy
+
+
+def place_of(location: dict) -> tuple[dict, dict]:
+    """EVSE and connector, if the location names exactly one: with several nobody knows which it was (PIT-17)."""
+    evse = the_one(location.get("evses"))
+    return evse, the_one(evse.get("connectors"))
+
+
+def the_one(several) -> dict:
+    return the_object(several[0]) if isinstance(several, list) and len(several) == 1 else {}
+
+
+def the_object(value) -> dict:
+    return value if isinstance(value, dict) else {}
+
+
+def downgrade_location(location: dict) -> dict:
+    downgraded = without(
+        location, "country_code", "party_id", "publish", "publish_allowed_to", "parking_type", "state"
+    )
+    kind = location.get("parking_type")
+    downgraded["type"] = kind if kind in PARKING_TYPES else "OTHER" if kind else "UNKNOWN"
+    downgraded.setdefault("postal_code", "")
+    keep(downgraded, "facilities", lambda facility: facility not in LATER_FACILITIES)
+    if "evses" in location:
+        downgraded["evses"] = [downgrade_evse(evse) for evse in location["evses"]]
+    if "opening_times" in location:
+        downgraded["opening_times"] = downgrade_hours(location["opening_times"])
+    return downgrade_energy_mix(downgraded)
+
+
+def downgrade_evse(evse: dict) -> dict:
+    downgraded = dict(evse)
+    keep(downgraded, "capabilities", CAPABILITIES.__contains__)
+    keep(downgraded, "parking_restrictions", PARKING_RESTRICTIONS.__contains__)
+    if "connectors" in evse:
+        downgraded["connectors"] = [downgrade_connector(connector) for connector in evse["connectors"]]
+    return downgraded
+
+
+def downgrade_connector(connector: dict) -> dict:
+    """One tariff at most; of several the first is named."""
+    downgraded = without(connector, "tariff_ids", "max_electric_power")
+    downgraded = renamed(downgraded, {later: name for name, later in CONNECTOR_NAMES.items()})
+    if connector.get("tariff_ids"):
+        downgraded["tariff_id"] = connector["tariff_ids"][0]
+    return downgraded
+
+
+def downgrade_hours(hours: dict) -> dict:
+    return without(hours, "twentyfourseven") if hours.get("regular_hours") else hours
+
+
+def downgrade_energy_mix(whole: dict) -> dict:
+    mix = whole.get("energy_mix")
+    if not mix or "environ_impact" not in mix:
+        return whole
+    impacts = [renamed(impact, {"category": "source"}) for impact in mix["environ_impact"]]
+    return whole | {"energy_mix": mix | {"environ_impact": impacts}}
+
+
+def downgrade_tariff(tariff: dict) -> dict:
+    """Reservations had no price of their own: their elements would have priced the charging itself."""
+    downgraded = without(
+        tariff, "country_code", "party_id", "type", "min_price", "max_price", "start_date_time", "end_date_time"
+    )
+    downgraded["elements"] = [
+        downgrade_element(element)
+        for element in tariff["elements"]
+        if "reservation" not in the_object(element.get("restrictions"))
+    ]
+    return downgrade_energy_mix(downgraded)
+
+
+def downgrade_element(element: dict) -> dict:
+    downgraded = {"price_components": [without(component, "vat") for component in element["price_components"]]}
+    restrictions = without(the_object(element.get("restrictions")), "min_current", "max_current")
+    return downgraded | ({"restrictions": restrictions} if restrictions else {})
+
+
+def downgrade_session(session: dict) -> dict:
+    downgraded = without(
+        session, "country_code", "party_id", "authorization_reference", "location_id", "evse_uid", "connector_id"
+    )
+    downgraded = renamed(downgraded, {later: name for name, later in SESSION_NAMES.items()})
+    downgraded["location"] = {"id": session["location_id"], "evses": evses_of(session)}
+    return downgrade_usage(downgraded)
+
+
+def downgrade_cdr(cdr: dict) -> dict:
+    kept = [name for name in cdr if name not in LATER_CDR_FIELDS]
+    downgraded = renamed({name: cdr[name] for name in kept}, {"end_date_time": "stop_date_time"})
+    place = cdr["cdr_location"]
+    shown = {name: value for name, value in place.items() if not name.startswith(("evse_", "connector_", "state"))}
+    downgraded["location"] = shown | {"evses": evses_of(place)}
+    if "tariffs" in cdr:
+        downgraded["tariffs"] = [downgrade_tariff(tariff) for tariff in cdr["tariffs"]]
+    return downgrade_usage(downgraded)
+
+
+LATER_CDR_FIELDS = {
+    "country_code",
+    "party_id",
+    "session_id",
+    "authorization_reference",
+    "cdr_location",
+    "signed_data",
+    *(name for name in v221.PRICES if name != "total_cost"),
+    "invoice_reference_id",
+    "credit",
+    "credit_reference_id",
+    "home_charging_compensation",
+}
+
+
+def downgrade_usage(usage: dict) -> dict:
+    """What sessions and CDRs share: contract for token, a number for the cost, COMMAND was an AUTH_REQUEST."""
+    usage["auth_id"] = usage.pop("cdr_token")["contract_id"]
+    if usage.get("total_cost") is not None:
+        usage["total_cost"] = usage["total_cost"]["excl_vat"]
+    if usage.get("auth_method") == "COMMAND":
+        usage["auth_method"] = "AUTH_REQUEST"
+    if usage.get("charging_periods"):
+        usage["charging_periods"] = [downgrade_period(period) for period in usage["charging_periods"]]
+    return usage
+
+
+def downgrade_period(period: dict) -> dict:
+    dimensions = [dimension for dimension in period["dimensions"] if dimension["type"] in DIMENSIONS]
+    return without(period, "tariff_id") | {"dimensions": dimensions}
+
+
+def evses_of(place: dict) -> list:
+    """The embedded EVSE, as far as it is known."""
+    if not place.get("evse_uid"):
+        return []
+    names = {"connector_id": "id", "connector_standard": "standard", "connector_format": "format"}
+    names |= {"connector_power_type": "power_type"}
+    connector = {name: place[ours] for ours, name in names.items() if place.get(ours)}
+    evse = {"uid": place["evse_uid"], "connectors": [connector] if connector else []}
+    return [evse | ({"evse_id": place["evse_id"]} if place.get("evse_id") else {})]
+
+
+def downgrade_token(token: dict) -> dict:
+    """Only RFID and OTHER; no groups, preferences or energy contracts (mod_tokens, TokenType)."""
+    kept = without(token, "country_code", "party_id", "group_id", "default_profile_type", "energy_contract")
+    downgraded = renamed(kept, {"contract_id": "auth_id"})
+    return downgraded | {"type": token["type"] if token["type"] == "RFID" else "OTHER"}
+
+
+def downgrade_authorization(authorization: dict) -> dict:
+    return without(authorization, "token", "authorization_reference")
+
+
+def downgrade_credentials(credentials: dict) -> dict:
+    role = credentials["roles"][0]
+    return without(credentials, "roles") | without(role, "role")
+
+
+def downgrade_version_details(details: dict) -> dict:
+    """One URL per module, whatever the role."""
+    urls = {endpoint["identifier"]: endpoint["url"] for endpoint in reversed(details["endpoints"])}
+    endpoints = [{"identifier": name, "url": url} for name, url in reversed(urls.items())]
+    return details | {"endpoints": endpoints}
+
+
+def keep(whole: dict, name: str, fits) -> None:
+    """Closed enumerations: what this version has no word for is left out."""
+    if name in whole:
+        whole[name] = [value for value in whole[name] if fits(value)]
+
+
+def under(prefix: str, spelt: dict) -> dict:
+    return {f"{prefix}.{later}": f"{prefix}.{name}" for later, name in spelt.items()}
+
+
+SPELT_CONNECTOR = {"max_voltage": "voltage", "max_amperage": "amperage"} | {
+    "tariff_ids[]": "tariff_id",
+    "tariff_ids": "tariff_id",
+}
+SPELT_EVSE = under("connectors[]", SPELT_CONNECTOR)
+SPELT_MIX = {"energy_mix.environ_impact[].category": "energy_mix.environ_impact[].source"}
+SPELT_LOCATION = under("evses[]", SPELT_EVSE) | SPELT_MIX | {"parking_type": "type"}
+SPELT_USAGE = {"cdr_token.contract_id": "auth_id", "cdr_token": "auth_id", "total_cost.excl_vat": "total_cost"}
+SPELT_SESSION = SPELT_USAGE | {
+    "start_date_time": "start_datetime",
+    "end_date_time": "end_datetime",
+    "location_id": "location.id",
+    "evse_uid": "location.evses[0].uid",
+    "connector_id": "location.evses[0].connectors[0].id",
+}
+SPELT_PLACE = {
+    "evse_uid": "evses[0].uid",
+    "evse_id": "evses[0].evse_id",
+    "connector_id": "evses[0].connectors[0].id",
+    "connector_standard": "evses[0].connectors[0].standard",
+    "connector_format": "evses[0].connectors[0].format",
+    "connector_power_type": "evses[0].connectors[0].power_type",
+}
+SPELT = {
+    "connector": SPELT_CONNECTOR,
+    "connector_patch": SPELT_CONNECTOR,
+    "evse": SPELT_EVSE,
+    "evse_patch": SPELT_EVSE,
+    "location": SPELT_LOCATION,
+    "location_patch": SPELT_LOCATION,
+    "tariff": SPELT_MIX,
+    "session": SPELT_SESSION,
+    "session_patch": SPELT_SESSION,
+    "cdr": SPELT_USAGE
+    | {"end_date_time": "stop_date_time", "cdr_location": "location"}
+    | {f"cdr_location.{later}": f"location.{name}" for later, name in SPELT_PLACE.items()}
+    | under("tariffs[]", SPELT_MIX),
+    "token": {"contract_id": "auth_id"},
+    "credentials": {"roles[].business_details": "business_details"}
+    | {f"roles[].{name}": name for name in ("party_id", "country_code")},
+}
+UPGRADES = {
+    "location": upgrade_location,
+    "location_patch": upgrade_location_patch,
+    "evse": upgrade_evse,
+    "evse_patch": upgrade_evse,
+    "connector": upgrade_connector,
+    "connector_patch": upgrade_connector,
+    "tariff": upgrade_tariff,
+    "session": upgrade_session,
+    "session_patch": upgrade_session_patch,
+    "cdr": upgrade_cdr,
+    "token": upgrade_token,
+    "authorization": upgrade_authorization,
+    "credentials": upgrade_credentials,
+}
+DOWNGRADES = {
+    "location": downgrade_location,
+    "evse": downgrade_evse,
+    "connector": downgrade_connector,
+    "tariff": downgrade_tariff,
+    "session": downgrade_session,
+    "cdr": downgrade_cdr,
+    "token": downgrade_token,
+    "authorization": downgrade_authorization,
+    "credentials": downgrade_credentials,
+    "version_details": downgrade_version_details,
+}
