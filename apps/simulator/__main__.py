@@ -1,0 +1,59 @@
+"""python -m apps.simulator --data-dir DIR [--port N] [--seed 1] [--month YYYY-MM]"""
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from apps.simulator.cpo import World
+from apps.simulator.server import Simulator
+
+
+def main() -> int:
+    options = _options()
+    world = World.make(options.seed, options.locations, options.evses)
+    simulator = _open(options, world)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with simulator:
+        sys.stdout.write(f"simulated CPO at {simulator.versions_url}, seed {options.seed}, data in {options.data_dir}\n")
+        sys.stdout.flush()
+        stop.wait()
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m apps.simulator", description="A charge point operator to play with.")
+    parser.add_argument("--data-dir", type=Path, required=True, help="port, credentials, objects and ledger are kept here")
+    parser.add_argument("--port", type=int, help="on 127.0.0.1; else the one of last time, else any free one")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--month", help="YYYY-MM, of the CDRs")
+    parser.add_argument("--locations", type=int, default=60)
+    parser.add_argument("--evses", type=int, default=200)
+    return parser.parse_args()
+
+
+def _open(options: argparse.Namespace, world: World) -> Simulator:
+    """At the port of last time if it is free, for the eMSP knows it."""
+
+    def at(port: int) -> Simulator:
+        return Simulator(options.data_dir, world=world, port=port, seed=options.seed, month=options.month)
+
+    if options.port is not None:
+        return at(options.port)
+    try:
+        return at(_last_port(options.data_dir))
+    except OSError:
+        return at(0)
+
+
+def _last_port(folder: Path) -> int:
+    state = folder / "state.json"
+    return json.loads(state.read_text())["port"] if state.exists() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""The OCPI interfaces of the simulated CPO: what the eMSP can ask of it."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from apps.simulator.emsp import VERSION
+from apps.simulator.faults import Faults, bent, instead
+from apps.simulator.ledger import Ledger
+from apps.simulator.memory import Item, Journal, Shelf
+from apps.simulator.registration import Registration
+from apps.simulator.wire import Reply, Request, answer, encode, list_answer, moment, presented_tokens
+
+SENT = ("locations", "tariffs", "sessions", "cdrs")
+PAGE = 100
+
+
+class Interfaces:
+    """`shelves` by (version, module); `base_url` is ours, without a slash at the end."""
+
+    def __init__(self, registration: Registration, ledger: Ledger, journal: Journal, clock: Callable[[], datetime], base_url: str):
+        self.registration = registration
+        self.ledger = ledger
+        self.journal = journal
+        self.clock = clock
+        self.base_url = base_url
+        self.versions: tuple[str, ...] = (VERSION,)
+        self.shelves: dict[tuple[str, str], Shelf] = {}
+        self.tokens: dict[str, dict[str, Any]] = {}
+        self.faults = Faults()
+
+    def shelf(self, module: str, version: str = VERSION) -> Shelf:
+        return self.shelves.setdefault((version, module), Shelf())
+
+    def put(self, module: str, body: dict[str, Any], key: str | None = None):
+        """Serve an object from now on, and after a restart."""
+        item = Item((key or body["id"]).upper(), body["last_updated"], encode(body))
+        self.shelf(module).put(item)
+        self.journal.append(module, item.key, item.body, item.last_updated)
+
+    def restore(self):
+        for module, item in self.journal.read():
+            if module == "tokens":
+                self.tokens[item.key] = msgspec.json.decode(item.body)
+            else:
+                self.shelf(module).put(item)
+
+    def reply(self, request: Request) -> Reply:
+        struck = self.faults.take(request)
+        said = instead(struck)
+        if said is None:
+            said = bent(self._answer(request, struck), struck)
+        for name in ("X-Request-ID", "X-Correlation-ID"):
+            if name in request.headers:
+                said.headers[name] = request.headers[name]
+        return said
+
+    def _answer(self, request: Request, struck: dict[str, Any]) -> Reply:
+        parts = [part for part in request.path.split("/") if part][1:]
+        known = self.registration.known_as(presented_tokens(request.headers.get("Authorization")))
+        if known is None or (known == "stranger" and parts[0] != "versions" and parts[1:] not in ([], ["credentials"])):
+            return self._error(401, 2001, "these credentials open nothing here")
+        if parts == ["versions"]:
+            return self._versions(request)
+        if not parts or parts[0] not in self.versions:
+            return self._error(404, 2000, "there is nothing at this URL")
+        return self._of_version(request, parts[0], parts[1:], known, struck)
+
+    def _of_version(self, request: Request, version: str, parts: list[str], known: str, struck: dict[str, Any]) -> Reply:
+        if not parts:
+            return self._details(request, version)
+        if parts == ["credentials"]:
+            return self._credentials(request, known)
+        if parts[0] == "tokens" and len(parts) == 4:
+            return self._token(request, parts[1:])
+        if parts[0] in SENT:
+            return self._sent(request, version, parts, struck)
+        return self._error(404, 2000, "there is nothing at this URL")
+
+    def _error(self, status: int, code: int, message: str) -> Reply:
+        reply = answer(self.clock(), status=status, code=code, message=message)
+        if status == 405:
+            reply.headers["Allow"] = message
+        return reply
+
+    def _versions(self, request: Request) -> Reply:
+        if request.method != "GET":
+            return self._error(405, 2000, "GET")
+        listed = [{"version": version, "url": f"{self.base_url}/ocpi/{version}"} for version in self.versions]
+        return answer(self.clock(), listed)
+
+    def _details(self, request: Request, version: str) -> Reply:
+        if request.method != "GET":
+            return self._error(405, 2000, "GET")
+        modules = [("credentials", "SENDER"), ("tokens", "RECEIVER"), *((module, "SENDER") for module in SENT)]
+        endpoints = [
+            {"identifier": module, "role": role, "url": f"{self.base_url}/ocpi/{version}/{module}"} for module, role in modules
+        ]
+        if version == "2.1.1":
+            endpoints = [{name: entry[name] for name in ("identifier", "url")} for entry in endpoints]
+        return answer(self.clock(), {"version": version, "endpoints": endpoints})
+
+    def _credentials(self, request: Request, known: str) -> Reply:
+        """(credentials, Interfaces): POST is for who is not registered, PUT and DELETE for who is."""
+        allowed = ("GET", "POST") if known == "stranger" else ("GET", "PUT", "DELETE")
+        if request.method not in allowed:
+            return self._error(405, 2000, ", ".join(allowed))
+        if request.method == "GET":
+            return answer(self.clock(), self.registration.credentials(presented_tokens(request.headers["Authorization"])[0]))
+        if request.method == "DELETE":
+            self.registration.forget()
+            self.ledger.write(self.clock(), "registration", None, act="deleted by the eMSP")
+            return answer(self.clock())
+        return self._registered(request)
+
+    def _registered(self, request: Request) -> Reply:
+        try:
+            credentials = self.registration.accept(request.json())
+        except (KeyError, TypeError, ValueError) as reason:
+            return answer(self.clock(), code=2001, message=f"not credentials: {reason!r}")
+        except LookupError as reason:
+            return answer(self.clock(), code=3001, message=str(reason))
+        self.ledger.write(self.clock(), "registration", None, self.registration.emsp.party, act=f"{request.method} by the eMSP")
+        return answer(self.clock(), credentials)
+
+    def _token(self, request: Request, parts: list[str]) -> Reply:
+        """(mod_tokens, Receiver Interface)"""
+        country, party, uid = parts
+        key = "/".join((country, party, uid, request.query.get("type", "RFID"))).upper()
+        if request.method == "GET":
+            held = self.tokens.get(key)
+            return answer(self.clock(), held) if held else self._error(404, 2004, "this token was never sent")
+        if request.method not in ("PUT", "PATCH"):
+            return self._error(405, 2000, "GET, PUT, PATCH")
+        if request.method == "PATCH" and key not in self.tokens:
+            return self._error(404, 2004, "this token was never sent")
+        return self._keep_token(request, key, f"{country}*{party}")
+
+    def _keep_token(self, request: Request, key: str, party: str) -> Reply:
+        held = self.tokens.get(key, {})
+        try:
+            sent = request.json()
+            token = (held if request.method == "PATCH" else {}) | sent
+            is_stale = bool(held) and moment(token["last_updated"]) < moment(held["last_updated"])
+            facts = {name: token[name] for name in ("type", "valid", "whitelist", "contract_id", "last_updated")}
+        except (KeyError, TypeError, ValueError) as reason:
+            return answer(self.clock(), code=2001, message=f"not a token: {reason!r}")
+        if not is_stale:
+            self.tokens[key] = token
+            self.journal.append("tokens", key, encode(token), token["last_updated"])
+        self.ledger.write(self.clock(), "token", token["uid"], party, method=request.method, is_stale=is_stale, **facts)
+        return answer(self.clock(), status=200 if held else 201)
+
+    def _sent(self, request: Request, version: str, parts: list[str], struck: dict[str, Any]) -> Reply:
+        if request.method != "GET":
+            return self._error(405, 2000, "GET")
+        if len(parts) > 1:
+            return self._one(parts, version)
+        try:
+            return self._page(request, version, parts[0], struck)
+        except ValueError as reason:
+            return answer(self.clock(), code=2001, message=f"not a page we can give: {reason}")
+
+    def _one(self, parts: list[str], version: str) -> Reply:
+        """A location, or an EVSE or connector in it (mod_locations, Sender Interface)."""
+        body = self.shelf(parts[0], version).get(parts[1]) if parts[0] == "locations" else None
+        found = body and _inside(msgspec.json.decode(body), parts[2:])
+        return answer(self.clock(), found) if found else self._error(404, 2003, "there is no such location")
+
+    def _page(self, request: Request, version: str, module: str, struck: dict[str, Any]) -> Reply:
+        """(transport_and_format, Pagination)"""
+        query = request.query
+        items = self.shelf(module, version).between(query.get("date_from"), query.get("date_to"))
+        offset, ceiling = int(query.get("offset", 0)), int(struck.get("page_limit") or (1 if "page_limit" in struck else PAGE))
+        limit = max(min(int(query.get("limit", ceiling)), ceiling), 1)
+        if "shrinking_page" in struck and offset:
+            items = items[1:]
+        page = items[offset : offset + limit]
+        reply = list_answer(self.clock(), [item.body for item in page])
+        reply.headers |= {"X-Total-Count": str(len(items)), "X-Limit": str(ceiling)}
+        if offset + limit < len(items):
+            reply.headers["Link"] = f'<{self._next(request, version, module, offset + limit, limit, struck)}>; rel="next"'
+        if "no_headers" in struck:
+            reply.headers.clear()
+        facts = {"module": module, "offset": offset, "total": len(items), "ids": [item.key for item in page]}
+        self.ledger.write(self.clock(), "served", f"{version} {module}", **facts)
+        return reply
+
+    def _next(self, request: Request, version: str, module: str, offset: int, limit: int, struck: dict[str, Any]) -> str:
+        if "foreign_next" in struck:
+            return str(struck["foreign_next"] or "http://203.0.113.9/ocpi/next")
+        filters = {name: request.query[name] for name in ("date_from", "date_to") if name in request.query}
+        offset = int(request.query.get("offset", 0)) if "cycle" in struck else offset
+        return f"{self.base_url}/ocpi/{version}/{module}?{urlencode(filters | {'offset': offset, 'limit': limit})}"
+
+
+def _inside(location: dict[str, Any], path: list[str]) -> Any:
+    found: Any = location
+    for key, (name, identity) in zip(path, (("evses", "uid"), ("connectors", "id")), strict=False):
+        found = next((entry for entry in found.get(name, []) if entry[identity].upper() == key.upper()), None)
+        if found is None:
+            return None
+    return found

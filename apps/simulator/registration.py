@@ -1,0 +1,108 @@
+"""Credentials of the simulated CPO, in both directions (credentials, Registration)."""
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from apps.simulator.cpo import OPERATORS, PARTY_ID, World
+from apps.simulator.emsp import Answer, Emsp
+from apps.simulator.memory import Memory
+
+
+class Registration:
+    """Three kinds of credentials token: `token_a` we give out for a first call, `tokens_of_emsp` it calls us with
+    (two while one is being replaced, for a lost reply must lock nobody out), `token_for_us` we call it with."""
+
+    def __init__(self, memory: Memory, emsp: Emsp, world: World, versions_url: Callable[[], str]):
+        self.memory = memory
+        self.emsp = emsp
+        self.world = world
+        self.versions_url = versions_url
+
+    def token_a(self) -> str:
+        if not self.memory.get("token_a"):
+            self.memory.put(token_a=secrets.token_urlsafe(32))
+        return self.memory.get("token_a")
+
+    def known_as(self, tokens: list[str]) -> str | None:
+        """"emsp", "stranger" (has our token A) or None."""
+        if any(token in self.memory.get("tokens_of_emsp", []) for token in tokens):
+            return "emsp"
+        given = self.memory.get("token_a")
+        return "stranger" if given and given in tokens else None
+
+    def credentials(self, token: str) -> dict[str, Any]:
+        return {"token": token, "url": self.versions_url(), "roles": [_role(country) for country in self.countries()]}
+
+    def countries(self) -> list[str]:
+        return sorted({location["country_code"] for location in self.world.locations.values()}, reverse=True) or ["SE"]
+
+    def register(self, versions_url: str, token_a: str) -> Answer:
+        """We begin: with the token A the eMSP gave us."""
+        return self._tell("POST", versions_url, token_a)
+
+    def renew(self) -> Answer:
+        """Our address or token changed (credentials, PUT)."""
+        return self._tell("PUT", self.memory.get("emsp_versions_url"), self.memory.get("token_for_us"))
+
+    def _tell(self, method: str, versions_url: str, token: str) -> Answer:
+        endpoints = self.emsp.discover(versions_url, token)
+        self.memory.put(emsp_endpoints=endpoints)
+        ours = secrets.token_urlsafe(32)
+        before = self.memory.get("tokens_of_emsp", [])
+        self.memory.put(tokens_of_emsp=[*before[-1:], ours])
+        published = self.versions_url()
+        answer = self.emsp.call(method, self.emsp.url("credentials"), self.credentials(ours), token=token)
+        if answer.is_ok:
+            self._keep(answer.data, [ours])
+            self.memory.put(published=published, emsp_endpoints=self.emsp.discover(answer.data["url"], answer.data["token"]))
+        elif answer.outcome == "REFUSED":
+            self.memory.put(tokens_of_emsp=before)
+        return answer
+
+    def accept(self, theirs: dict[str, Any]) -> dict[str, Any]:
+        """The eMSP began or renewed: we look at its endpoints, and answer with a new token (LookupError: we cannot)."""
+        endpoints = self.emsp.discover(theirs["url"], theirs["token"])
+        ours = secrets.token_urlsafe(32)
+        self._keep(theirs, [*self.memory.get("tokens_of_emsp", [])[-1:], ours])
+        self.memory.put(emsp_endpoints=endpoints, token_a=None, published=self.versions_url())
+        return self.credentials(ours)
+
+    def _keep(self, theirs: dict[str, Any], ours: list[str]):
+        self.memory.put(
+            tokens_of_emsp=ours,
+            token_for_us=theirs["token"],
+            emsp_versions_url=theirs["url"],
+            emsp_roles=theirs["roles"],
+        )
+
+    def forget(self):
+        self.memory.put(tokens_of_emsp=[], token_for_us=None, emsp_endpoints=[])
+
+    def unregister(self) -> Answer:
+        answer = self.emsp.call("DELETE", self.emsp.url("credentials"))
+        if answer.is_ok:
+            self.forget()
+        return answer
+
+    @property
+    def is_stale(self) -> bool:
+        return self.emsp.is_registered and self.memory.get("published") != self.versions_url()
+
+    def renew_until_told(self, patience_s: float, pause: Callable[[float], bool]):
+        """After a restart on another port the eMSP may not be up yet; `pause` says whether we are to stop."""
+        deadline = time.monotonic() + patience_s
+        while self.is_stale and time.monotonic() < deadline:
+            if not self._is_renewed() and pause(0.5):
+                return
+
+    def _is_renewed(self) -> bool:
+        try:
+            return self.renew().is_ok
+        except LookupError:
+            return False
+
+
+def _role(country: str) -> dict[str, Any]:
+    return {"role": "CPO", "business_details": OPERATORS[country], "party_id": PARTY_ID, "country_code": country}
