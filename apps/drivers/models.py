@@ -13,6 +13,9 @@ class Account(models.Model):
         COMPANY = "company", "company"
 
     name = models.CharField(max_length=200)
+    legal_name = models.CharField(
+        max_length=200, blank=True, help_text="As its documents must show it; empty: the name above."
+    )
     kind = models.CharField(max_length=7, choices=Kind.choices)
     street = models.CharField(max_length=200, blank=True)
     postal_code = models.CharField(max_length=20, blank=True)
@@ -36,6 +39,10 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def name_on_documents(self) -> str:
+        return self.legal_name or self.name
 
     def missing_for_invoices(self) -> list[str]:
         """What its invoices must show and it does not have (BIL-77)."""

@@ -47,7 +47,11 @@ class Token(models.Model):
     class Meta:
         ordering = ["uid"]
         constraints = [models.UniqueConstraint(Upper("uid"), "type", name="token_identity")]
-        indexes = [models.Index(fields=["last_updated", "id"], name="token_changed")]
+        indexes = [
+            models.Index(fields=["last_updated", "id"], name="token_changed"),
+            models.Index(fields=["valid_from"], name="token_begins", condition=models.Q(valid_from__isnull=False)),
+            models.Index(fields=["expires_at"], name="token_ends", condition=models.Q(expires_at__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return self.visual_number or self.uid

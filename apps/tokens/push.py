@@ -1,0 +1,141 @@
+"""Telling partners of our tokens: wanted state against confirmed state (trust D5, R6).
+
+Always the whole object in its present state, never a queue of changes: an older wish is overtaken by a newer one, the
+order does not matter, and sending twice does no harm (mod_tokens, Receiver Interface, PUT).
+"""
+
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import groupby
+from urllib.parse import quote, urlencode
+
+from django.db import transaction
+from django.db.models import Q
+
+from apps.ocpi import objects
+from apps.ocpi.client import Peer
+from apps.ocpi.errors import OcpiError, PeerFailed
+from apps.ocpi.versions import VERSIONS
+from apps.partners.models import Partner
+from apps.partners.peers import endpoint, peer_of
+from apps.work import ring
+
+from .announcing import PUSH, enlist
+from .cards import Card, cards_of, describe
+from .models import Token, TokenDelivery
+
+BATCH = 100
+LEASE = timedelta(minutes=10)
+"""Longer than a batch can take: the first call that gets no answer ends it for that partner."""
+
+
+def push_due(now: datetime, us: objects.Party, limit: int = BATCH) -> dict:
+    """Deliver what is due, to any partner; rings for the rest. Whoever runs beside this takes other rows."""
+    claimed = _connected().select_related("partner").claim(now, LEASE, limit)
+    confirmed = sum(_push_batch(partner, batch, now, us) for partner, batch in _by_partner(claimed))
+    if len(claimed) == limit:
+        ring(PUSH)
+    return {"due": len(claimed), "confirmed": confirmed, "behind": len(claimed) - confirmed}
+
+
+def push_partner(partner: Partner, now: datetime, us: objects.Party) -> dict:
+    """Deliver all that one partner does not know, also what waits for its next try; waits for a running push."""
+    started = time.monotonic()
+    enlist(partner, now)
+    wanted = _connected().filter(partner=partner, due_at__isnull=False)
+    wanted.filter(due_at__gt=now).update(due_at=now)
+    due = wanted.count()
+    while batch := _next_batch(wanted, now, started):
+        if not _push_batch(partner, batch, now, us):
+            break
+    behind = wanted.count()
+    return {"due": due, "confirmed": max(due - behind, 0), "behind": behind}
+
+
+def _connected():
+    return TokenDelivery.objects.filter(partner__state=Partner.State.CONNECTED)
+
+
+def _next_batch(wanted, now: datetime, started: float) -> list[TokenDelivery]:
+    """Rows to push; empty when none is left that could go now. Rows that another process holds are waited for."""
+    while True:
+        clock = now + timedelta(seconds=time.monotonic() - started)
+        batch = wanted.filter(due_at__lte=now).claim(clock, LEASE, BATCH)
+        if batch or not wanted.filter(due_at__lte=now, leased_until__gte=clock).exists():
+            return batch
+        time.sleep(0.2)
+
+
+def _by_partner(claimed: list[TokenDelivery]) -> Iterator[tuple[Partner, list[TokenDelivery]]]:
+    """Partners that answered last time come first, so that a silent one does not hold up a blocked card."""
+    deliveries = sorted(claimed, key=lambda delivery: delivery.partner_id)
+    batches = [list(batch) for _, batch in groupby(deliveries, key=lambda delivery: delivery.partner_id)]
+    for batch in sorted(batches, key=lambda batch: max(delivery.attempts for delivery in batch)):
+        yield batch[0].partner, batch
+
+
+def _push_batch(partner: Partner, batch: list[TokenDelivery], now: datetime, us: objects.Party) -> int:
+    """PUT one token after the other; how many were confirmed. A partner that does not answer is left alone for a while."""
+    try:
+        peer, url = peer_of(partner), endpoint(partner, "tokens", "RECEIVER")
+    except (OcpiError, PeerFailed) as error:
+        return _rest(partner, batch[0], str(error), now)
+    cards, confirmed = cards_of([delivery.token_id for delivery in batch], now), 0
+    for delivery in batch:
+        try:
+            _put(peer, url, partner, cards[delivery.token_id], us)
+        except PeerFailed as error:
+            if not _is_about_this_token(error):
+                return confirmed + _rest(partner, delivery, str(error), now)
+            _give_up([delivery], str(error), now)
+        else:
+            confirmed += confirm(delivery, cards[delivery.token_id].version, now)
+    return confirmed
+
+
+def _is_about_this_token(error: PeerFailed) -> bool:
+    """Whether another token may fare better. No answer, no access, too many requests and a broken server are about all."""
+    return error.http_status is not None and error.http_status < 500 and error.http_status not in (401, 403, 429)
+
+
+def _put(peer: Peer, url: str, partner: Partner, card: Card, us: objects.Party) -> None:
+    """The type is part of a token's key, RFID where nothing is said (mod_tokens, Receiver Interface)."""
+    token = VERSIONS[partner.version].write("token", describe(card, us))
+    path = "/".join(quote(part, safe="") for part in (us.country_code, us.party_id, card.uid))
+    query = "" if token["type"] == Token.Type.RFID else "?" + urlencode({"type": token["type"]})
+    peer.put(f"{url.rstrip('/')}/{path}{query}", token)
+
+
+@transaction.atomic
+def confirm(delivery: TokenDelivery, version: int, now: datetime) -> bool:
+    """Note what the partner knows now; True if that is the present state.
+
+    The delivery is locked before the token's version is read, in a statement of its own: `announce` raises the version
+    first and then makes the delivery due, so we see either both or neither. Read in one statement, a change that
+    commits while we wait for the lock would be forgotten. If our lease ran out, somebody else may have sent a newer
+    state before this one arrived: it is sent once more.
+    """
+    row = TokenDelivery.objects.filter(pk=delivery.pk)
+    held = row.select_for_update().get()
+    if held.leased_until != delivery.leased_until:
+        row.update(due_at=now)
+        return False
+    is_current = Token.objects.filter(pk=delivery.token_id, version=version).exists()
+    values = held.settled(due_at=None if is_current else held.due_at)
+    row.update(confirmed_version=version, confirmed_at=now, **values)
+    return is_current
+
+
+def _give_up(batch: list[TokenDelivery], error: str, now: datetime) -> int:
+    for delivery in batch:
+        values = delivery.failed(error, now)
+        TokenDelivery.objects.filter(pk=delivery.pk, leased_until=delivery.leased_until).update(**values)
+    return 0
+
+
+def _rest(partner: Partner, tried: TokenDelivery, error: str, now: datetime) -> int:
+    """All that this partner waits for waits together, or 50,000 tokens would wait out one timeout each."""
+    idle_or_ours = Q(leased_until=None, due_at__lte=now) | Q(leased_until=tried.leased_until)
+    TokenDelivery.objects.filter(idle_or_ours, partner=partner).update(attempts=tried.attempts, **tried.failed(error, now))
+    return 0
