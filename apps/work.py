@@ -27,9 +27,8 @@ class DueQuerySet(models.QuerySet):
         """
         with transaction.atomic():
             rows = list(self.due(now).select_for_update(skip_locked=True, of=("self",)).order_by("due_at", "pk")[:limit])
-            self.model.objects.filter(pk__in=[row.pk for row in rows]).update(
-                leased_until=now + lease, attempts=F("attempts") + 1
-            )
+            taken = self.model.objects.filter(pk__in=[row.pk for row in rows])
+            taken.update(leased_until=now + lease, attempts=F("attempts") + 1)
         for row in rows:
             row.leased_until, row.attempts = now + lease, row.attempts + 1
         return rows
@@ -59,7 +58,11 @@ class Due(models.Model):
 
 
 def ring(task: str) -> None:
-    """Wake the worker once what we just wrote is committed. Lost rings cost a sweep, never the work."""
+    """Wake the worker once what we just wrote is committed. Lost rings cost a sweep, never the work.
+
+    A broker that is down must not hold up whoever rings: `max_retries` 0 in CELERY_BROKER_TRANSPORT_OPTIONS, or kombu
+    tries for six seconds.
+    """
     transaction.on_commit(lambda: _send(task), robust=True)
 
 
