@@ -43,13 +43,16 @@ class Kept(NamedTuple):
 
 @dataclass
 class Result:
-    """How many of each kind were created, updated, or found as the file has them; and what was not taken."""
+    """How many of each kind were created, updated, or found as the file has them; and what was not taken.
+
+    `is_good`: the file, or what is good of it, was taken, or would have been if it was a dry run.
+    """
 
     created: dict[str, int] = field(default_factory=dict)
     updated: dict[str, int] = field(default_factory=dict)
     unchanged: dict[str, int] = field(default_factory=dict)
     errors: list[Error] = field(default_factory=list)
-    is_applied: bool = False
+    is_good: bool = False
 
 
 @transaction.atomic
@@ -67,7 +70,7 @@ def enrol(sheet: Sheet, *, now: datetime, us: Party, dry_run: bool = False, acce
     errors, is_good = sorted(errors + found), accept_good or not (errors or found)
     transaction.set_rollback(dry_run or not is_good)
     counts = [{kind: len(kept[kind][place]) if is_good else 0 for kind in kept} for place in range(3)]
-    return Result(*counts, errors=errors, is_applied=is_good and not dry_run)
+    return Result(*counts, errors=errors, is_good=is_good)
 
 
 def _attempt(rows: list[Row], now: datetime, us: Party) -> tuple[dict[str, Kept], list[Error]]:
