@@ -16,8 +16,8 @@ def push_tokens(**_future) -> dict:
 def sweep_tokens(**_future) -> dict:
     """Every half minute: what nobody rang for, because a ring was lost, a moment passed or a partner is new."""
     now = timezone.now()
-    announcing.lapse(now)
     announcing.welcome(now)
+    announcing.lapse(now)
     return push.push_due(now, us())
 
 
