@@ -26,7 +26,9 @@ class DueQuerySet(models.QuerySet):
         The attempt is counted here, before anything is tried: a crash counts as well (trust R19).
         """
         with transaction.atomic():
-            rows = list(self.due(now).select_for_update(skip_locked=True, of=("self",)).order_by("due_at", "pk")[:limit])
+            rows = list(
+                self.due(now).select_for_update(skip_locked=True, of=("self",)).order_by("due_at", "pk")[:limit]
+            )
             taken = self.model.objects.filter(pk__in=[row.pk for row in rows])
             taken.update(leased_until=now + lease, attempts=F("attempts") + 1)
         for row in rows:

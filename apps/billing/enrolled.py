@@ -62,7 +62,7 @@ class People:
 
     def _only(self, namesakes: list[Driver]) -> Driver | None:
         if len(namesakes) > 1:
-            raise Unclear("driver", f"the account has {len(namesakes)} drivers of this name; their e-mail tells them apart")
+            raise Unclear("driver", f"{len(namesakes)} drivers of the account have this name; give the e-mail")
         return namesakes[0] if namesakes else None
 
 
@@ -82,7 +82,8 @@ class Contracts:
     def __init__(self, pairs: list[tuple[Row, Driver]], cards: dict[tuple[str, str], Token]):
         keys = {contract_key(row.contract_id) for row, _ in pairs if row.contract_id}
         drivers = {driver.pk for _, driver in pairs}
-        found = Contract.objects.filter(Q(key__in=keys) | Q(driver__in=drivers)).select_related("driver__account").order_by("pk")
+        named_or_theirs = Contract.objects.filter(Q(key__in=keys) | Q(driver__in=drivers))
+        found = named_or_theirs.select_related("driver__account").order_by("pk")
         self.by_key = {contract.key: contract for contract in found}
         self.of_driver: dict[int, list[Contract]] = defaultdict(list)
         for contract in found:

@@ -1,8 +1,8 @@
 """Enrolling drivers: accounts, drivers, contracts, plans and cards, from a file or one by hand.
 
 A cell that says nothing leaves what is stored as it is, so a file may hold only what it wants to change, and the same
-file twice changes nothing. Kind after kind is brought to what the rows say, in a few statements each. If a row turns out
-wrong, all of it is taken back and done again without the wrong rows: so a wrong row leaves no half of itself behind.
+file twice changes nothing. Kind after kind is brought to what the rows say, in a few statements each. If a row turns
+out wrong, all of it is taken back and done again without the wrong rows: a wrong row leaves no half of itself behind.
 """
 
 from collections import defaultdict
@@ -28,10 +28,12 @@ ONE_AT_A_TIME = 2_160_421
 """Advisory lock: two enrolments that both found an account missing would both make it."""
 
 LIKE_ACCOUNT = (
-    "kind", "street", "postal_code", "city", "country", "currency", "language", "vat_id", "organisation_no", "cost_centre",
+    "kind", "street", "postal_code", "city", "country", "currency", "language", "vat_id", "organisation_no",
+    "cost_centre",
 )  # fmt: skip
 COLUMN = {"legal_name": "name", "name": "driver", "is_valid": "valid"}
 """Columns of the file where they are not called as the model's."""
+
 
 class Kept(NamedTuple):
     """What became of the rows of one model."""
@@ -143,10 +145,11 @@ class Enrolment:
 
     def _new_token(self, row: Row) -> Token:
         uid, kind = card_key(row)
-        return Token(uid=uid if kind == Token.Type.RFID else row.token_uid, type=kind, issuer=self.issuer, last_updated=self.now)
+        spelt = uid if kind == Token.Type.RFID else row.token_uid
+        return Token(uid=spelt, type=kind, issuer=self.issuer, last_updated=self.now)
 
     def _subscribe(self, of_contracts: list[tuple[Row, Contract]], contracts: Kept) -> Kept:
-        """Give contracts their plan. A changed plan is a changed contract; the old one ends on the day the new begins."""
+        """Give contracts their plan. Another plan is a changed contract; the old one ends on the day the new begins."""
         plans, changed = Plans([contract for _, contract in of_contracts]), set()
         for row, contract in sorted(of_contracts, key=lambda pair: not pair[0].plan):
             with self._unclear(row):

@@ -1,4 +1,4 @@
-"""The file that drivers are enrolled from: a CSV with one line per card. Read and checked here, applied by `enrolment`."""
+"""The file that drivers are enrolled from: a CSV with one line per card. Read and checked here, applied by enrolment."""
 
 import csv
 import io
@@ -202,7 +202,8 @@ def _flag(value: str) -> bool:
 def _moment(value: str) -> datetime:
     """A day begins at midnight UTC; a time without a zone is UTC."""
     try:
-        moment = datetime.fromisoformat(value) if len(value) > 10 else datetime.combine(date.fromisoformat(value), time())
+        is_day = len(value) <= len("2026-10-01")
+        moment = datetime.combine(date.fromisoformat(value), time()) if is_day else datetime.fromisoformat(value)
     except ValueError:
         raise ValueError(f"{value}: a day such as 2026-10-01, or a time in ISO 8601") from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

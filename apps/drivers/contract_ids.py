@@ -3,6 +3,7 @@
 Country, provider, then nine characters of which eMI3 wants the first to be a C, and a check digit.
 """
 
+from collections.abc import Iterable
 from functools import cache
 
 from django.db import connection
@@ -29,7 +30,11 @@ def check_digit(body: str) -> str:
     if len(body) != BODY_LENGTH or not set(body) <= set(ALPHABET):
         raise ValueError(f"{body}: an eMA ID has 14 of 0-9 and A-Z before its check digit")
     weights = [_weight(character, place) for place, character in enumerate(body)]
-    return _closing()[tuple(sum(column) % modulus for column, modulus in zip(zip(*weights, strict=True), MODULI, strict=True))]
+    return _closing()[_reduced(map(sum, zip(*weights, strict=True)))]
+
+
+def _reduced(sums: Iterable[int]) -> tuple[int, ...]:
+    return tuple(part % modulus for part, modulus in zip(sums, MODULI, strict=True))
 
 
 @cache
@@ -45,10 +50,7 @@ def _weight(character: str, place: int) -> tuple[int, int, int, int]:
 def _closing() -> dict[tuple, str]:
     """Which character at the fifteenth place takes a sum back to zero."""
     weights = {character: _weight(character, BODY_LENGTH) for character in ALPHABET}
-    return {
-        tuple(-part % modulus for part, modulus in zip(weight, MODULI, strict=True)): character
-        for character, weight in weights.items()
-    }
+    return {_reduced(-part for part in weight): character for character, weight in weights.items()}
 
 
 def problem_of(contract_id: str) -> str | None:

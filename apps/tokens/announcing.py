@@ -16,7 +16,7 @@ from .models import Token, TokenDelivery
 PUSH = "apps.tokens.tasks.push_tokens"
 
 BEFORE_ALL_ELSE = timedelta(days=365)
-"""Due since so long that it is taken before any backlog: a blocked card must not wait for 50,000 new ones (trust R6)."""
+"""Due so long that it is taken before any backlog: a blocked card must not wait for 50,000 new ones (trust R6)."""
 
 NEWLY = timedelta(minutes=10)
 

@@ -1,4 +1,4 @@
-"""May this card charge? Decided, written down and answered in one statement (decision 25): the driver stands in the rain.
+"""May this card charge? Decided, written down and answered in one statement (decision 25): somebody waits in the rain.
 
 Opening hours and the state of the charge point do not count (TOK-06), and nothing is asked of anybody else.
 """

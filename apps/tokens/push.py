@@ -76,7 +76,7 @@ def _by_partner(claimed: list[TokenDelivery]) -> Iterator[tuple[Partner, list[To
 
 
 def _push_batch(partner: Partner, batch: list[TokenDelivery], now: datetime, us: objects.Party) -> int:
-    """PUT one token after the other; how many were confirmed. A partner that does not answer is left alone for a while."""
+    """PUT one token after the other; how many were confirmed. Who does not answer is left alone for a while."""
     try:
         peer, url = peer_of(partner), endpoint(partner, "tokens", "RECEIVER")
     except (OcpiError, PeerFailed) as error:
@@ -95,7 +95,7 @@ def _push_batch(partner: Partner, batch: list[TokenDelivery], now: datetime, us:
 
 
 def _is_about_this_token(error: PeerFailed) -> bool:
-    """Whether another token may fare better. No answer, no access, too many requests and a broken server are about all."""
+    """Whether another token may fare better. No answer, no access, too many requests, a broken server are about all."""
     return error.http_status is not None and error.http_status < 500 and error.http_status not in (401, 403, 429)
 
 
@@ -137,5 +137,7 @@ def _give_up(batch: list[TokenDelivery], error: str, now: datetime) -> int:
 def _rest(partner: Partner, tried: TokenDelivery, error: str, now: datetime) -> int:
     """All that this partner waits for waits together, or 50,000 tokens would wait out one timeout each."""
     idle_or_ours = Q(leased_until=None, due_at__lte=now) | Q(leased_until=tried.leased_until)
-    TokenDelivery.objects.filter(idle_or_ours, partner=partner).update(attempts=tried.attempts, **tried.failed(error, now))
+    TokenDelivery.objects.filter(idle_or_ours, partner=partner).update(
+        attempts=tried.attempts, **tried.failed(error, now)
+    )
     return 0

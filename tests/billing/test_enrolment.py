@@ -64,7 +64,10 @@ def test_an_empty_contract_id_becomes_one_of_ours_with_a_check_digit():
 
 
 def test_the_same_file_twice_changes_nothing():
-    rows = [ANNA, FLEET | {"driver": "Cia", "email": "cia@f.se", "token_uid": "04c1", "valid": "no", "whitelist": "never"}]
+    rows = [
+        ANNA,
+        FLEET | {"driver": "Cia", "email": "cia@f.se", "token_uid": "04c1", "valid": "no", "whitelist": "never"},
+    ]
     take(*rows)
     result = take(*rows, now=NOW + timedelta(days=1))
     assert (result.created, result.updated) == (NONE, NONE)

@@ -54,7 +54,9 @@ def test_an_unknown_card_is_written_down_too(partner, now):
     ],
 )
 def test_what_is_wrong_with_a_card_is_answered_and_kept(values, allowed, reason, partner, make_token, now):
-    make_token("04AB", **{name: now + value if isinstance(value, timedelta) else value for name, value in values.items()})
+    make_token(
+        "04AB", **{name: now + value if isinstance(value, timedelta) else value for name, value in values.items()}
+    )
     answer = authorize(partner_id=partner.pk, uid="04AB", now=now)
     assert (answer.allowed, answer.reason) == (allowed, reason)
     assert Authorization.objects.values_list("allowed", "reason").get() == (allowed, reason)
@@ -121,7 +123,9 @@ def test_the_question_is_one_prepared_statement(partner, make_token, now):
     make_token("04AB")
     authorize(partner_id=partner.pk, uid="04AB", now=now)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%INSERT INTO tokens_authorization%'")
+        cursor.execute(
+            "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%INSERT INTO tokens_authorization%'"
+        )
         assert cursor.fetchone() == (1,)
 
 

@@ -36,9 +36,7 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"{file}: {error.strerror}") from error
         us = Party(settings.OCPI_COUNTRY_CODE, settings.OCPI_PARTY_ID)
-        result = enrol(
-            fleet_file.read(content), now=timezone.now(), us=us, dry_run=dry_run, accept_good=accept_good
-        )
+        result = enrol(fleet_file.read(content), now=timezone.now(), us=us, dry_run=dry_run, accept_good=accept_good)
         self.stdout.write(as_json(result) if json else as_text(result, dry_run))
         if not result.is_good:
             raise CommandError(f"{file}: {len(result.errors)} errors, nothing was imported")
