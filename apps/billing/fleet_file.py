@@ -1,4 +1,4 @@
-"""The file that drivers are enrolled from: a CSV with one line per card. Read and checked here, applied by enrolment."""
+"""The file that drivers are enrolled from: a CSV with one line per card. Read and checked here, not applied."""
 
 import csv
 import io

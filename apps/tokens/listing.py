@@ -17,6 +17,7 @@ from .cards import TOLD, Card, cards_of
 from .models import Token
 
 MOST = 1000
+DIGITS = 15
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def _number(query: Mapping[str, str], name: str, default: int, least: int, probl
     text = query.get(name, "").strip()
     if not text:
         return default
-    if text.isascii() and text.isdigit() and len(text) < 16 and int(text) >= least:
+    if text.isascii() and text.isdigit() and len(text) <= DIGITS and int(text) >= least:
         return int(text)
     problems.append(Problem(name, f"expected a whole number from {least} on"))
     return default

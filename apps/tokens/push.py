@@ -7,6 +7,7 @@ order does not matter, and sending twice does no harm (mod_tokens, Receiver Inte
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from itertools import groupby
 from urllib.parse import quote, urlencode
 
@@ -25,8 +26,8 @@ from .announcing import PUSH, enlist
 from .cards import Card, cards_of, describe
 from .models import Token, TokenDelivery
 
-BATCH = 100
-LEASE = timedelta(minutes=10)
+BATCH = 50
+LEASE = timedelta(minutes=5)
 """Longer than a batch can take: the first call that gets no answer ends it for that partner."""
 
 
@@ -96,7 +97,9 @@ def _push_batch(partner: Partner, batch: list[TokenDelivery], now: datetime, us:
 
 def _is_about_this_token(error: PeerFailed) -> bool:
     """Whether another token may fare better. No answer, no access, too many requests, a broken server are about all."""
-    return error.http_status is not None and error.http_status < 500 and error.http_status not in (401, 403, 429)
+    about_all = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
+    status = error.http_status
+    return status is not None and status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in about_all
 
 
 def _put(peer: Peer, url: str, partner: Partner, card: Card, us: objects.Party) -> None:

@@ -97,7 +97,7 @@ def test_a_card_is_announced_when_it_begins_and_when_it_ends(partner, make_token
 
 
 @pytest.mark.django_db(transaction=True)
-def test_acts_on_the_same_cards_wait_for_each_other(partner, make_token, now):
+def test_acts_at_once_on_the_same_cards_are_all_counted(partner, make_token, now):
     tokens, errors = [make_token() for _ in range(20)], []
 
     def change(order):
