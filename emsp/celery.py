@@ -1,0 +1,27 @@
+"""The Celery app and the timetable. Every entry may run twice or be missed: each catches up by itself."""
+
+import os
+
+from celery import Celery
+from celery.schedules import crontab
+from celery.signals import setup_logging, task_prerun
+
+from emsp import logs
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emsp.settings")
+
+app = Celery("emsp")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+setup_logging.connect(logs.keep_loggers)
+task_prerun.connect(logs.bind_task)
+
+# By who waits: a driver at a charge point, a partner, nobody.
+app.conf.task_routes = {
+    "apps.billing.tasks.*": {"queue": "billing"},
+    "apps.*.tasks.*": {"queue": "roaming"},
+}
+app.conf.beat_schedule = {
+    "tell partners of changed cards": {"task": "apps.tokens.tasks.sweep_tokens", "schedule": 30},
+    "compare all cards with all partners": {"task": "apps.tokens.tasks.enlist_tokens", "schedule": crontab(minute="17")},
+}

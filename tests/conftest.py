@@ -1,0 +1,34 @@
+"""The run of the whole suite: a real PostgreSQL, no way out to the network, and a count of the outside cases."""
+
+import socket
+
+import pytest
+
+from emsp import local
+
+local.ensure(broker=False)
+
+OUTSIDE = local.PROJECT.parent / "shared"
+_connect = socket.socket.connect
+
+
+def connect_inside(self, address):
+    """Only this machine: a test that calls anybody else is wrong, and must fail on every machine alike."""
+    if self.family != socket.AF_UNIX and not str(address[0]).startswith(("127.", "::1", "localhost")):
+        raise AssertionError(f"a test opened a connection to {address}")
+    return _connect(self, address)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def only_this_machine():
+    socket.socket.connect = connect_inside
+    yield
+    socket.socket.connect = _connect
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_broker():
+    """Rings go nowhere, and never to the workers of somebody who runs the platform in this folder."""
+    from celery import current_app
+
+    current_app.conf.broker_url = "memory://"
