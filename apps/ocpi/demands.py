@@ -1,28 +1,39 @@
 """Tables of a version, by path: what it requires (REQUIRED, EXPECTED), and how it spells (SPELT)."""
 
 import re
-from typing import NamedTuple
+from operator import itemgetter
 
 from .collector import Path
 
 INDEX = re.compile(r"\[\d+\]")
 
 
-class Demands(NamedTuple):
+class Demands:
     """Names that must be there, and the objects to look into for more; in a list every object is looked into."""
 
-    names: tuple[str, ...]
-    inside: tuple[tuple[str, "Demands"], ...]
-
-    @classmethod
-    def of(cls, paths: tuple[str, ...]) -> "Demands":
-        names = tuple(path for path in paths if "." not in path)
+    def __init__(self, paths: tuple[str, ...]):
+        self.names = tuple(path for path in paths if "." not in path)
+        twice = self.names * 2  # itemgetter of one name would give no tuple
+        self._pick = itemgetter(*twice) if twice else _nothing
         inside: dict[str, list[str]] = {}
         for path in paths:
             first, _, rest = path.partition(".")
             if rest:
                 inside.setdefault(first, []).append(rest)
-        return cls(names, tuple((name, cls.of(tuple(rest))) for name, rest in inside.items()))
+        self.inside = tuple((name, Demands(tuple(rest))) for name, rest in inside.items())
+
+    def are_met(self, sent: dict) -> bool:
+        try:
+            if None in self._pick(sent):
+                return False
+        except KeyError:
+            return False
+        for name, demands in self.inside:
+            value = sent.get(name)
+            for item in value if type(value) is list else (value,):
+                if type(item) is dict and not demands.are_met(item):
+                    return False
+        return True
 
     def missing(self, sent: dict, path: Path = ()) -> list[Path]:
         found = [(*path, name) for name in self.names if sent.get(name) is None]
@@ -34,6 +45,10 @@ class Demands(NamedTuple):
                 for index, item in enumerate(value):
                     found += demands.missing(item, (*path, name, index)) if type(item) is dict else []
         return found
+
+
+def _nothing(sent: dict) -> tuple:
+    return ()
 
 
 def respelt(path: str, spelt: dict[str, str]) -> str:

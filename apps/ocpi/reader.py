@@ -5,19 +5,17 @@ unusual is gone through field by field.
 """
 
 import json
-from collections.abc import Callable
-from datetime import UTC, datetime
-from decimal import Decimal
-from functools import cache
-from typing import Annotated, Any, NamedTuple, get_args, get_origin
+from datetime import datetime
+from decimal import Decimal, DecimalException
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
-from msgspec.structs import force_setattr
 
-from .collector import Findings, read_integer, reader_of, without_null, written
+from .collector import Findings, read_integer, reader_of, written
 from .errors import InvalidObject, NotJson, Problem, TooDeep
-from .types import exact, read_moment
+from .settling import settle
+from .types import exact, exact_or_unfit, read_moment
 
 DEPTH_LIMIT = 32
 BODY_LIMIT = 2**20
@@ -25,14 +23,17 @@ CDR_LIMIT = 4 * 2**20
 PATCH_LIMIT = 2**18
 """Bytes (trust S25); the doors refuse more with 413 before anything is read."""
 
+BLANKS = b" \t\r\n"
+
 _decode = msgspec.json.Decoder(float_hook=exact).decode
+_decode_any_number = msgspec.json.Decoder(float_hook=exact_or_unfit).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def decode(body: bytes, *, strict: bool = False) -> Any:
     """JSON with exact numbers. Strict: the same key twice is refused, since two readers would see two prices (S30)."""
     try:
-        value = _decode(body)
+        value = _decoded_exactly(body)
         if body.count(b"{") + body.count(b"[") > DEPTH_LIMIT and _is_too_deep(body):
             raise TooDeep([Problem("", f"nested deeper than {DEPTH_LIMIT}")])
         if strict and not _is_faithful(value, body):
@@ -44,6 +45,13 @@ def decode(body: bytes, *, strict: bool = False) -> Any:
     return value
 
 
+def _decoded_exactly(body: bytes):
+    try:
+        return _decode(body)
+    except DecimalException:
+        return _decode_any_number(body)
+
+
 def _is_too_deep(body: bytes) -> bool:
     """Indented by one, the depth is the indentation; a line break cannot be part of a JSON string."""
     return b"\n" + b" " * (DEPTH_LIMIT + 1) in b"\n" + msgspec.json.format(body, indent=1)
@@ -52,7 +60,7 @@ def _is_too_deep(body: bytes) -> bool:
 def _is_faithful(value, body: bytes) -> bool:
     """Written again the bytes are the same, so no key came twice. False only means that one has to look."""
     try:
-        return _encode(value) == msgspec.json.format(body, indent=-1)
+        return _encode(value).translate(None, BLANKS) == body.translate(None, BLANKS)
     except TypeError:
         return False
 
@@ -92,93 +100,16 @@ def judge(canonical: dict, cls: type[Struct], *, plain: bool) -> Judgement:
     """Make the object. `plain` says that the body holds nothing but printable ASCII without escapes."""
     try:
         read = msgspec.convert(canonical, cls, builtin_types=(Decimal,))
+        if settle(cls, plain)(read):
+            return Judgement(read, [], [])
     except (msgspec.ValidationError, ValueError, OverflowError):
-        read = None
-    if read is None or not settle(cls, plain)(read):
-        found = Findings()
-        read = reader_of(cls)(canonical, (), found)
-        return Judgement(read, found.problems, found.warnings)
-    return Judgement(read, [], [])
+        pass  # the collector says what it was, in full
+    found = Findings()
+    return Judgement(reader_of(cls)(canonical, (), found), found.problems, found.warnings)
 
 
 def is_plain(body: bytes) -> bool:
     return body.isascii() and b"\\" not in body and b"\x7f" not in body
-
-
-@cache
-def settle(cls: type[Struct], plain: bool) -> Callable[[Struct], bool]:
-    """The rest of the check, compiled per class: times are UTC, texts are printable; whole numbers become Decimals.
-
-    False sends the object to the collector; it never says what is wrong.
-    """
-    numbers, moments, texts, codes, parts, lists = _sorted_fields(cls, plain)
-
-    def check(read: Struct) -> bool:
-        for name in numbers:
-            number = getattr(read, name)
-            if type(number) is int:
-                force_setattr(read, name, Decimal(number))
-        for name in moments:
-            moment = getattr(read, name)
-            if moment and moment.tzinfo is not UTC:
-                return False
-        for name in texts:
-            text = getattr(read, name)
-            if text and not text.isprintable():
-                return False
-        for name in codes:
-            text = getattr(read, name)
-            if text and not (text.isascii() and text.isprintable()):
-                return False
-        for name, check_part in parts:
-            part = getattr(read, name)
-            if part and not check_part(part):
-                return False
-        for name, check_part in lists:
-            for part in getattr(read, name) or ():
-                if not check_part(part):
-                    return False
-        return True
-
-    check.is_needed = any((numbers, moments, texts, codes, parts, lists))
-    return check
-
-
-def _sorted_fields(cls: type[Struct], plain: bool) -> tuple[list, ...]:
-    numbers, moments, texts, codes, parts, lists = [], [], [], [], [], []
-    for field in msgspec.structs.fields(cls):
-        kinds, _ = without_null(field.type)
-        kind, extra = _bare(kinds[0])
-        if Decimal in kinds:
-            numbers.append(field.name)
-        elif kind is datetime:
-            moments.append(field.name)
-        elif kind is str and not plain:
-            (texts if extra.get("kind") == "text" else codes).append(field.name)
-        elif get_origin(kind) is tuple:
-            _add_needed(lists, field.name, get_args(kind)[0], plain)
-        else:
-            _add_needed(parts, field.name, kind, plain)
-    return numbers, moments, texts, codes, parts, lists
-
-
-def _bare(kind) -> tuple[Any, dict]:
-    """An annotation without its limits."""
-    if get_origin(kind) is Annotated:
-        bare, meta = get_args(kind)
-        return bare, meta.extra or {}
-    return kind, {}
-
-
-def _add_needed(checks: list, name: str, kind, plain: bool) -> None:
-    kind, extra = _bare(kind)
-    if isinstance(kind, type) and issubclass(kind, Struct):
-        check = settle(kind, plain)
-        if check.is_needed:
-            checks.append((name, check))
-    elif kind is str and not plain:
-        ascii_only = extra.get("kind") != "text"
-        checks.append((name, lambda text: text.isprintable() and (text.isascii() or not ascii_only)))
 
 
 class Envelope(NamedTuple):

@@ -9,9 +9,6 @@ from .v221 import without
 
 PATCHES = ("location_patch", "evse_patch", "connector_patch", "session_patch")
 
-CONNECTOR_NAMES = {"voltage": "max_voltage", "amperage": "max_amperage"}
-SESSION_NAMES = {"start_datetime": "start_date_time", "end_datetime": "end_date_time"}
-
 REQUIRED = {kind: () for kind in PATCHES} | {"location": ("type", "postal_code")}
 EXPECTED: dict[str, tuple[str, ...]] = {}
 
@@ -30,136 +27,120 @@ DIMENSIONS = {"ENERGY", "FLAT", "MAX_CURRENT", "MIN_CURRENT", "PARKING_TIME", "T
 
 
 def upgrade_location(location: dict, owner) -> dict:
-    return {"publish": True} | upgrade_location_patch(location, owner) | owned_by(owner)
+    location.setdefault("publish", True)
+    return owned_by(owner, upgrade_location_patch(location, owner))
 
 
 def upgrade_location_patch(location: dict, owner) -> dict:
-    upgraded = renamed(location, {"type": "parking_type"})
-    if upgraded.get("parking_type") == "UNKNOWN":
-        upgraded["parking_type"] = None
-    if isinstance(location.get("evses"), list):
-        upgraded["evses"] = [upgrade_evse(evse, owner) for evse in location["evses"]]
-    if isinstance(location.get("opening_times"), dict):
-        upgraded["opening_times"] = upgrade_hours(location["opening_times"])
-    if isinstance(location.get("energy_mix"), dict):
-        upgraded["energy_mix"] = upgrade_energy_mix(location["energy_mix"])
-    return upgraded
+    rename(location, "type", "parking_type")
+    if location.get("parking_type") == "UNKNOWN":
+        location["parking_type"] = None
+    for evse in the_list(location.get("evses")):
+        upgrade_evse(evse, owner)
+    hours = location.get("opening_times")
+    if isinstance(hours, dict) and "regular_hours" in hours:
+        hours.setdefault("twentyfourseven", False)  # it was a choice of one of the two (mod_locations, Hours)
+    return upgrade_energy_mix(location)
 
 
 def upgrade_evse(evse, owner):
-    if not isinstance(evse, dict) or not isinstance(evse.get("connectors"), list):
-        return evse
-    return evse | {"connectors": [upgrade_connector(connector, owner) for connector in evse["connectors"]]}
+    for connector in the_list(the_object(evse).get("connectors")):
+        upgrade_connector(connector, owner)
+    return evse
 
 
 def upgrade_connector(connector, owner):
-    if not isinstance(connector, dict):
-        return connector
-    upgraded = renamed(connector, CONNECTOR_NAMES)
-    if "tariff_id" in upgraded:
-        tariff_id = upgraded.pop("tariff_id")
-        upgraded["tariff_ids"] = [] if tariff_id is None else [tariff_id]
-    return upgraded
+    if isinstance(connector, dict):
+        rename(connector, "voltage", "max_voltage")
+        rename(connector, "amperage", "max_amperage")
+        if "tariff_id" in connector:
+            tariff_id = connector.pop("tariff_id")
+            connector["tariff_ids"] = [] if tariff_id is None else [tariff_id]
+    return connector
 
 
-def upgrade_hours(hours: dict) -> dict:
-    """Regular hours or twentyfourseven was a choice (mod_locations, Hours)."""
-    return {"twentyfourseven": False} | hours if "regular_hours" in hours else hours
-
-
-def upgrade_energy_mix(mix):
+def upgrade_energy_mix(whole: dict) -> dict:
     """The category of an environmental impact was called source."""
-    if not isinstance(mix, dict) or not isinstance(mix.get("environ_impact"), list):
-        return mix
-    return mix | {"environ_impact": [renamed(impact, {"source": "category"}) for impact in mix["environ_impact"]]}
+    if "energy_mix" in whole:
+        for impact in the_list(the_object(whole["energy_mix"]).get("environ_impact")):
+            rename(the_object(impact), "source", "category")
+    return whole
 
 
 def upgrade_tariff(tariff, owner):
-    if not isinstance(tariff, dict):
-        return tariff
-    upgraded = tariff | owned_by(owner)
-    if "energy_mix" in tariff:
-        upgraded["energy_mix"] = upgrade_energy_mix(tariff["energy_mix"])
-    return upgraded
+    return owned_by(owner, upgrade_energy_mix(tariff)) if isinstance(tariff, dict) else tariff
 
 
 def upgrade_session(session: dict, owner) -> dict:
-    return upgrade_session_patch(session, owner) | owned_by(owner)
+    return owned_by(owner, upgrade_session_patch(session, owner))
 
 
 def upgrade_session_patch(session: dict, owner) -> dict:
-    """The location was embedded, the token only its contract, the cost a number before VAT."""
-    upgraded = upgrade_cost(upgrade_token_of(renamed(session, SESSION_NAMES)))
-    if "location" in upgraded:
-        location = the_object(upgraded.pop("location"))
+    rename(session, "start_datetime", "start_date_time")
+    rename(session, "end_datetime", "end_date_time")
+    if "location" in session:
+        location = the_object(session.pop("location"))
         evse, connector = place_of(location)
         found = {"location_id": location.get("id"), "evse_uid": evse.get("uid"), "connector_id": connector.get("id")}
-        upgraded |= {name: value for name, value in found.items() if value is not None}
-    return upgraded
+        session |= {name: value for name, value in found.items() if value is not None}
+    return upgrade_usage(session)
 
 
 def upgrade_cdr(cdr: dict, owner) -> dict:
-    upgraded = upgrade_cost(upgrade_token_of(renamed(cdr, {"stop_date_time": "end_date_time"}))) | owned_by(owner)
-    if "location" in upgraded:
-        upgraded["cdr_location"] = upgrade_cdr_location(upgraded.pop("location"))
-    if isinstance(cdr.get("tariffs"), list):
-        upgraded["tariffs"] = [upgrade_tariff(tariff, owner) for tariff in cdr["tariffs"]]
-    return upgraded
+    rename(cdr, "stop_date_time", "end_date_time")
+    rename(cdr, "location", "cdr_location")
+    upgrade_cdr_location(the_object(cdr.get("cdr_location")))
+    for tariff in the_list(cdr.get("tariffs")):
+        upgrade_tariff(tariff, owner)
+    return owned_by(owner, upgrade_usage(cdr))
 
 
-def upgrade_cdr_location(location):
-    if not isinstance(location, dict):
-        return location
+def upgrade_cdr_location(location: dict) -> None:
     evse, connector = place_of(location)
-    return without(location, "evses") | {
-        "evse_uid": evse.get("uid"),
-        "evse_id": evse.get("evse_id"),
-        "connector_id": connector.get("id"),
-        "connector_standard": connector.get("standard"),
-        "connector_format": connector.get("format"),
-        "connector_power_type": connector.get("power_type"),
-    }
+    if evse:
+        location["evse_uid"] = evse.get("uid")
+        location["evse_id"] = evse.get("evse_id")
+    if connector:
+        location["connector_id"] = connector.get("id")
+        location["connector_standard"] = connector.get("standard")
+        location["connector_format"] = connector.get("format")
+        location["connector_power_type"] = connector.get("power_type")
 
 
-def upgrade_token_of(usage: dict) -> dict:
+def upgrade_usage(usage: dict) -> dict:
+    """What sessions and CDRs share: of the token only the contract, and a cost that is a number before VAT."""
     if "auth_id" in usage:
         usage["cdr_token"] = {"contract_id": usage.pop("auth_id")}
-    return usage
-
-
-def upgrade_cost(usage: dict) -> dict:
     if usage.get("total_cost") is not None and not isinstance(usage["total_cost"], dict):
         usage["total_cost"] = {"excl_vat": usage["total_cost"]}
     return usage
 
 
 def upgrade_token(token: dict, owner) -> dict:
-    return renamed(token, {"auth_id": "contract_id"}) | owned_by(owner)
-
-
-def upgrade_authorization(authorization: dict, owner) -> dict:
-    return authorization
+    rename(token, "auth_id", "contract_id")
+    return owned_by(owner, token)
 
 
 def upgrade_credentials(credentials: dict, owner) -> dict:
     """One party and its business details, where later there is a list of roles (credentials, Credentials object)."""
     role = {name: credentials.get(name) for name in ("business_details", "party_id", "country_code")}
-    return {"roles": [role | {"role": "CPO"}]} | credentials
+    credentials.setdefault("roles", [role | {"role": "CPO"}])
+    return credentials
 
 
-def owned_by(owner) -> dict:
-    return {"country_code": owner.country_code, "party_id": owner.party_id}
+def owned_by(owner, whole: dict) -> dict:
+    whole["country_code"], whole["party_id"] = owner.country_code, owner.party_id
+    return whole
 
 
-def renamed(whole, names: dict):
-    """A copy with the later names; where a peer sends both, the name of its own version counts."""
-    if not isinstance(whole, dict):
-        return whole
-    copy = dict(whole)
-    for name, later in names.items():
-        if name in copy:
-            copy[later] = copy.pop(name)
-    return copy
+def rename(whole: dict, name: str, later: str) -> None:
+    """Where a peer sends both, the name of its own version counts."""
+    if name in whole:
+        whole[later] = whole.pop(name)
+
+
+def renamed(whole: dict, names: dict) -> dict:
+    return {names.get(name, name): value for name, value in whole.items()}
 
 
 def place_of(location: dict) -> tuple[dict, dict]:
@@ -174,6 +155,10 @@ def the_one(several) -> dict:
 
 def the_object(value) -> dict:
     return value if isinstance(value, dict) else {}
+
+
+def the_list(value) -> list:
+    return value if isinstance(value, list) else []
 
 
 def downgrade_location(location: dict) -> dict:
@@ -203,7 +188,7 @@ def downgrade_evse(evse: dict) -> dict:
 def downgrade_connector(connector: dict) -> dict:
     """One tariff at most; of several the first is named."""
     downgraded = without(connector, "tariff_ids", "max_electric_power")
-    downgraded = renamed(downgraded, {later: name for name, later in CONNECTOR_NAMES.items()})
+    downgraded = renamed(downgraded, {"max_voltage": "voltage", "max_amperage": "amperage"})
     if connector.get("tariff_ids"):
         downgraded["tariff_id"] = connector["tariff_ids"][0]
     return downgraded
@@ -244,7 +229,7 @@ def downgrade_session(session: dict) -> dict:
     downgraded = without(
         session, "country_code", "party_id", "authorization_reference", "location_id", "evse_uid", "connector_id"
     )
-    downgraded = renamed(downgraded, {later: name for name, later in SESSION_NAMES.items()})
+    downgraded = renamed(downgraded, {"start_date_time": "start_datetime", "end_date_time": "end_datetime"})
     downgraded["location"] = {"id": session["location_id"], "evses": evses_of(session)}
     return downgrade_usage(downgraded)
 
@@ -389,7 +374,6 @@ UPGRADES = {
     "session_patch": upgrade_session_patch,
     "cdr": upgrade_cdr,
     "token": upgrade_token,
-    "authorization": upgrade_authorization,
     "credentials": upgrade_credentials,
 }
 DOWNGRADES = {

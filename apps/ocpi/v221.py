@@ -1,7 +1,8 @@
 """OCPI 2.2.1: only what 2.3.0 says differently.
 
-A step never judges and never fails, whatever it is fed: what it does not understand it hands on, for the reader to
-name. Steps of objects that can be patched touch only the keys that are there.
+A step upwards changes the freshly decoded dict it is given. It never judges and never fails, whatever it is fed: what
+it does not understand it hands on, for the reader to name. Steps of objects that can be patched touch only the keys
+that are there.
 """
 
 from decimal import Context, Decimal
@@ -33,22 +34,28 @@ EXPECTED = {"cdr": ("tariffs.country_code", "tariffs.party_id", "tariffs.last_up
 
 
 def upgrade_cdr(cdr: dict, owner) -> dict:
-    upgraded = cdr | {name: upgrade_price(cdr[name]) for name in PRICES if name in cdr}
+    for name in PRICES:
+        if name in cdr:
+            cdr[name] = upgrade_price(cdr[name])
     if isinstance(cdr.get("tariffs"), list):
-        upgraded["tariffs"] = [upgrade_tariff(tariff, owner) for tariff in cdr["tariffs"]]
-    return upgraded
+        cdr["tariffs"] = [upgrade_tariff(tariff, owner) for tariff in cdr["tariffs"]]
+    return cdr
 
 
 def upgrade_session(session: dict, owner) -> dict:
-    return session | {"total_cost": upgrade_price(session["total_cost"])} if "total_cost" in session else session
+    if "total_cost" in session:
+        session["total_cost"] = upgrade_price(session["total_cost"])
+    return session
 
 
 def upgrade_tariff(tariff: dict, owner) -> dict:
     """Prices were before VAT, always; limits were a Price (mod_tariffs, PriceComponent)."""
-    if not isinstance(tariff, dict):
-        return tariff
-    limits = {name: upgrade_limit(tariff[name]) for name in LIMITS if name in tariff}
-    return {"tax_included": "NO"} | tariff | limits
+    if isinstance(tariff, dict):
+        tariff.setdefault("tax_included", "NO")
+        for name in LIMITS:
+            if name in tariff:
+                tariff[name] = upgrade_limit(tariff[name])
+    return tariff
 
 
 def upgrade_credentials(credentials: dict, owner) -> dict:
@@ -56,7 +63,8 @@ def upgrade_credentials(credentials: dict, owner) -> dict:
     roles = credentials.get("roles")
     for role in roles if isinstance(roles, list) and "hub_party_id" not in credentials else ():
         if isinstance(role, dict) and role.get("role") == "HUB":
-            return credentials | {"hub_party_id": f"{role.get('country_code')}{role.get('party_id')}"}
+            credentials["hub_party_id"] = f"{role.get('country_code')}{role.get('party_id')}"
+            break
     return credentials
 
 

@@ -55,7 +55,7 @@ class Version:
         return f"Version({self.number!r})"
 
     def _demands(self, name: str) -> dict[str, Demands]:
-        return {kind: Demands.of(paths) for kind, paths in getattr(self._differences, name).items() if paths}
+        return {kind: Demands(paths) for kind, paths in getattr(self._differences, name).items() if paths}
 
     def _steps(self, name: str, kind: str):
         step = getattr(self._differences, name).get(kind)
@@ -80,12 +80,11 @@ class Version:
         sent = reader.decode(body, strict=kind in STRICT)
         if not isinstance(sent, dict):
             raise InvalidObject([Problem("", "expected an object")])
+        missing, unexpected = _missing(self._required.get(kind), sent), _missing(self._expected.get(kind), sent)
         judged = reader.judge(self.upgrade(kind, sent, owner), v230.OBJECTS[kind], plain=reader.is_plain(body))
-        missing = _missing(self._required.get(kind), sent)
         if judged.problems or missing:
             raise InvalidObject(_unique([*self._spelt(kind, judged.problems), *missing]))
-        warnings = self._spelt(kind, judged.warnings) if judged.warnings else []
-        return Reading(judged.object, warnings + _missing(self._expected.get(kind), sent))
+        return Reading(judged.object, [*self._spelt(kind, judged.warnings), *unexpected])
 
     def _spelt(self, kind: str, findings: list) -> list[Problem]:
         return [Problem(self.spell(kind, written(path)), reason) for path, reason in findings]
@@ -157,7 +156,9 @@ NOBODY = Party("", "")
 
 
 def _missing(demands: Demands | None, sent: dict) -> list[Problem]:
-    return [Problem(written(path), "required") for path in demands.missing(sent)] if demands else []
+    if demands is None or demands.are_met(sent):
+        return []
+    return [Problem(written(path), "required") for path in demands.missing(sent)]
 
 
 def _unique(problems: Iterable[Problem]) -> list[Problem]:
