@@ -3,14 +3,18 @@
 Rounding happens once, half away from zero, where an amount is printed or posted (BIL-63, BIL-64).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, localcontext
 
-MINOR_UNITS = {"ISK": 0, "JPY": 0, "KRW": 0, "BHD": 3, "KWD": 3, "OMR": 3, "TND": 3}
+MINOR_UNITS = dict.fromkeys(
+    ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"), 0
+) | dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3)
 """Decimals of the currencies that do not have two (ISO 4217, BIL-65)."""
 
-PRECISION = 60
-"""Digits kept in between: more than numeric(30,10) times numeric(30,10) can need."""
+PRECISION = 100
+"""Digits kept in between: more than numeric(30,10) times numeric(30,10) times a rate can need."""
+
+ZERO = Decimal(0)
 
 
 def minor_unit(currency: str) -> Decimal:
@@ -19,13 +23,13 @@ def minor_unit(currency: str) -> Decimal:
 
 
 def round_money(amount: Decimal, currency: str) -> Decimal:
-    """Round half away from zero to the currency's minor unit (BIL-63).
+    """Round half away from zero to the currency's minor unit (BIL-63). Nothing is never minus nothing.
 
-    >>> round_money(Decimal("-0.125"), "SEK")
-    Decimal('-0.13')
+    >>> round_money(Decimal("-0.125"), "SEK"), round_money(Decimal("-0.001"), "SEK")
+    (Decimal('-0.13'), Decimal('0.00'))
     """
     with localcontext(prec=PRECISION):
-        return amount.quantize(minor_unit(currency), ROUND_HALF_UP)
+        return amount.quantize(minor_unit(currency), ROUND_HALF_UP) + 0
 
 
 def vat_on_net(net: Decimal, rate: Decimal, currency: str) -> Decimal:
@@ -48,23 +52,39 @@ def vat_in_gross(gross: Decimal, rate: Decimal, currency: str) -> Decimal:
         return round_money(gross * rate / (100 + rate), currency)
 
 
-def share_out(total: Decimal, weights: Sequence[Decimal], currency: str) -> list[Decimal]:
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    """A sum in which no digit is lost, however many there are."""
+    with localcontext(prec=PRECISION):
+        return sum(amounts, ZERO)
+
+
+def share_out(whole: Decimal, weights: Sequence[Decimal], currency: str) -> list[Decimal]:
     """Split a rounded amount by weights so that the parts add up exactly: largest remainder (EX-20).
 
-    Ties go to the earlier part; parts of a negative total mirror those of the positive one.
+    Ties go to the earlier part; parts of a negative amount mirror those of the positive one. Weights that are all zero
+    count alike.
 
     >>> share_out(Decimal("100.00"), [Decimal(1)] * 3, "SEK")
     [Decimal('33.34'), Decimal('33.33'), Decimal('33.33')]
     """
+    if not weights or min(weights) < 0:
+        raise ValueError("an amount is shared out by at least one weight, and by none below zero")
+    if round_money(whole, currency) != whole:
+        raise ValueError(f"{whole} is no amount of {currency} that could be shared out")
     unit = minor_unit(currency)
     with localcontext(prec=PRECISION):
-        whole = sum(weights, Decimal(0))
-        if not whole:
-            weights, whole = [Decimal(1)] * len(weights), Decimal(len(weights))
-        exact = [abs(total) * weight / whole for weight in weights]
-        parts = [share.quantize(unit, ROUND_DOWN) for share in exact]
-        missing = int((abs(total) - sum(parts, Decimal(0))) / unit)
-        by_remainder = sorted(range(len(parts)), key=lambda i: (parts[i] - exact[i], i))
-        for index in by_remainder[:missing]:
-            parts[index] += unit
-        return [part.copy_sign(total) for part in parts]
+        parts = _largest_remainder(abs(whole) / unit, weights)
+        return [part * unit * (-1 if whole < 0 else 1) + 0 for part in parts]
+
+
+def _largest_remainder(units: Decimal, weights: Sequence[Decimal]) -> list[Decimal]:
+    """Whole units: first what everybody has whole, then one more each for the largest remainders."""
+    of_all = sum(weights, ZERO)
+    if not of_all:
+        weights, of_all = [Decimal(1)] * len(weights), Decimal(len(weights))
+    exact = [units * weight / of_all for weight in weights]
+    parts = [share.to_integral_value(ROUND_DOWN) for share in exact]
+    by_remainder = sorted(range(len(parts)), key=lambda index: (parts[index] - exact[index], index))
+    for index in by_remainder[: int(units - sum(parts, ZERO))]:
+        parts[index] += 1
+    return parts
