@@ -3,7 +3,8 @@ from django.db.models.functions import Upper
 
 from apps.partners.models import Party
 
-COORDINATE = {"max_digits": 13, "decimal_places": 10}
+COORDINATE = {"max_digits": 18, "decimal_places": 15}
+"""Degrees with all the places a peer may send (LOC-13)."""
 
 
 class Location(models.Model):
