@@ -1,4 +1,5 @@
 import uuid
+from decimal import Decimal
 
 from django.db import models
 from django.db.models import Q
@@ -12,10 +13,13 @@ EXACT = {"max_digits": 30, "decimal_places": 10}
 """numeric(30,10): an OCPI number as sent, never rounded at intake (decision 13)."""
 
 
-def is_a_number(*names: str) -> list[models.CheckConstraint]:
-    """numeric accepts NaN, and one NaN poisons every sum (trust S28)."""
+LARGEST = Decimal(10**20 - 1)
+
+
+def are_numbers(model: str, *names: str) -> list[models.CheckConstraint]:
+    """numeric accepts NaN, and one NaN poisons every sum (trust S28); it sorts above every number."""
     return [
-        models.CheckConstraint(condition=Q(**{name: None}) | ~Q(**{name: "NaN"}), name=f"%(class)s_{name}_is_a_number")
+        models.CheckConstraint(condition=Q(**{f"{name}__lte": LARGEST}), name=f"{model}_{name}_is_a_number")
         for name in names
     ]
 
@@ -33,13 +37,16 @@ class Session(models.Model):
     currency = models.CharField(max_length=3)
     cost_before_taxes = models.DecimalField(**EXACT, null=True, blank=True, help_text="What we owe the CPO so far.")
     token_uid = models.TextField(blank=True)
-    contract_id = models.TextField(blank=True)
+    token_type = models.CharField(max_length=255, blank=True)
+    sent_contract_id = models.TextField("contract id, as sent", blank=True)
     token = models.ForeignKey(Token, models.PROTECT, null=True, blank=True, related_name="sessions")
     authorization_reference = models.TextField(blank=True)
     location_id = models.TextField(blank=True)
     evse_uid = models.TextField(blank=True)
     connector_id = models.TextField(blank=True)
     details = models.JSONField(default=dict, help_text="The canonical object without its periods.")
+    told = models.JSONField(default=dict, help_text="By name: when a PATCH last told it, since the object came whole.")
+    whole_at = models.DateTimeField(help_text="last_updated of the last PUT: what is older no longer counts.")
     body = models.BinaryField(help_text="The object's own bytes, as last PUT or pulled.")
     version = models.CharField("OCPI version of the body", max_length=10)
     last_updated = models.DateTimeField()
@@ -49,7 +56,7 @@ class Session(models.Model):
         ordering = ["-started_at"]
         constraints = [
             models.UniqueConstraint("party", Upper("ocpi_id"), name="session_identity"),
-            *is_a_number("energy", "cost_before_taxes"),
+            *are_numbers("session", "energy", "cost_before_taxes"),
         ]
         indexes = [
             models.Index(fields=["token", "-started_at"], name="session_of_token"),
@@ -92,7 +99,7 @@ class Cdr(models.Model):
     auth_method = models.CharField(max_length=255)
     token_uid = models.TextField(blank=True)
     token_type = models.CharField(max_length=255, blank=True)
-    contract_id = models.TextField(blank=True)
+    sent_contract_id = models.TextField("contract id, as sent", blank=True)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField()
     energy = models.DecimalField("energy, kWh", **EXACT)
@@ -101,9 +108,11 @@ class Cdr(models.Model):
     currency = models.CharField(max_length=3)
     cost_before_taxes = models.DecimalField(**EXACT, help_text="What we owe the CPO, net (BIL-01).")
     cost_taxes = models.DecimalField(**EXACT, null=True, blank=True, help_text="Empty: the CPO did not say.")
-    country = models.CharField(max_length=3, help_text="ISO 3166-1 alpha-3 of the charge point, as sent.")
+    country = models.CharField(max_length=255, help_text="ISO 3166-1 alpha-3 of the charge point, as sent.")
     time_zone = models.CharField(
-        max_length=255, blank=True, help_text="Of the location if known, else of the country; the local date decides VAT (BIL-53)."
+        max_length=255,
+        blank=True,
+        help_text="Of the location if known, else of a country with one zone; the local date decides VAT (BIL-53).",
     )
     location_id = models.TextField(blank=True)
     location_name = models.TextField(blank=True)
@@ -118,8 +127,10 @@ class Cdr(models.Model):
     warnings = models.JSONField(default=list, blank=True, help_text="What we forgave, by path.")
     last_updated = models.DateTimeField()
     received_at = models.DateTimeField()
-    token = models.ForeignKey(Token, models.PROTECT, null=True, blank=True, related_name="cdrs", help_text="Empty: nobody's yet.")
-    contract = models.ForeignKey(Contract, models.PROTECT, null=True, blank=True, related_name="cdrs")
+    token = models.ForeignKey(Token, models.PROTECT, null=True, blank=True, related_name="cdrs")
+    contract = models.ForeignKey(
+        Contract, models.PROTECT, null=True, blank=True, related_name="cdrs", help_text="Empty: nobody's yet."
+    )
     authorization = models.ForeignKey(Authorization, models.PROTECT, null=True, blank=True, related_name="cdrs")
     credits = models.OneToOneField(
         "self", models.PROTECT, null=True, blank=True, related_name="credited_by", help_text="The CDR that this one takes back."
@@ -131,14 +142,20 @@ class Cdr(models.Model):
         ordering = ["-ended_at", "-pk"]
         constraints = [
             models.UniqueConstraint("party", Upper("ocpi_id"), name="cdr_identity"),
-            *is_a_number("energy", "time", "parking_time", "cost_before_taxes", "cost_taxes"),
+            *are_numbers("cdr", "energy", "time", "parking_time", "cost_before_taxes", "cost_taxes"),
         ]
         indexes = [
             models.Index(fields=["-ended_at", "-id"], name="cdr_newest"),
             models.Index(fields=["id"], name="cdr_unchecked", condition=Q(checked_at=None)),
             models.Index(fields=["id"], name="cdr_unmatched", condition=Q(contract=None)),
+            models.Index(fields=["id"], name="cdr_without_zone", condition=Q(time_zone="")),
             models.Index(fields=["token", "-ended_at"], name="cdr_of_token"),
-            models.Index("party", Upper("credit_reference_id"), name="cdr_credit", condition=Q(is_credit=True)),
+            models.Index(
+                "party",
+                Upper("credit_reference_id"),
+                name="cdr_credit_waiting",
+                condition=Q(is_credit=True, credits=None),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -155,7 +172,7 @@ class Finding(models.Model):
         BLOCK = 4, "block"
 
     cdr = models.ForeignKey(Cdr, models.CASCADE, related_name="findings")
-    code = models.CharField(max_length=4, help_text="V-20, V-35 … (billing rules for CDRs)")
+    code = models.CharField(max_length=4, help_text="V-20, V-35 …, see checks.RULES")
     driver_severity = models.PositiveSmallIntegerField(choices=Severity.choices)
     cpo_severity = models.PositiveSmallIntegerField(choices=Severity.choices)
     reason = models.TextField(help_text="In words for staff, with what was expected and what came.")
@@ -165,7 +182,9 @@ class Finding(models.Model):
     class Meta:
         ordering = ["-driver_severity", "code"]
         constraints = [models.UniqueConstraint(fields=["cdr", "code"], name="finding_once")]
-        indexes = [models.Index(fields=["cdr"], name="finding_holding", condition=Q(driver_severity__gte=3, is_released=False))]
+        indexes = [
+            models.Index(fields=["cdr"], name="finding_holding", condition=Q(driver_severity__gte=3, is_released=False))
+        ]
 
     def __str__(self) -> str:
         return f"{self.code} {self.get_driver_severity_display()}"

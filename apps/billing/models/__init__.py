@@ -1,4 +1,4 @@
-from .charges import Charge, Held, Payable
+from .charges import Charge, Held, Netting, Payable
 from .invoices import Document, Invoice, InvoiceLine, InvoiceRun, Payment, TaxSubtotal
 from .plans import Plan, PlanPrice, Subscription
 from .seller import LegalEntity, NumberSeries, TaxRegistration
@@ -12,6 +12,7 @@ __all__ = [
     "InvoiceLine",
     "InvoiceRun",
     "LegalEntity",
+    "Netting",
     "NumberSeries",
     "Payable",
     "Payment",

@@ -68,16 +68,30 @@ class Charge(models.Model):
         return f"{self.get_kind_display()} {self.amount:f} {self.currency}"
 
 
+class Netting(models.Model):
+    """A CDR and the credit CDR that took it back before its invoice: neither appears on a document (BIL-43)."""
+
+    original = models.OneToOneField(Cdr, models.PROTECT, related_name="netted_by")
+    credit = models.OneToOneField(Cdr, models.PROTECT, related_name="nets")
+    netted_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=~Q(original=models.F("credit")), name="netting_of_two_cdrs")]
+
+    def __str__(self) -> str:
+        return f"{self.credit} nets {self.original}"
+
+
 class Held(models.Model):
     """A CDR that is not billed for now, with the reason. Rating tries again by itself; a release or a mend is quicker."""
 
     cdr = models.OneToOneField(Cdr, models.CASCADE, related_name="held")
     code = models.CharField(max_length=20, help_text="NO_PLAN, NO_VAT_RATE, … or the V-code that holds it.")
     reason = models.TextField(help_text="In words for staff.")
-    is_final = models.BooleanField(default=False, help_text="Blocked: no retry by itself changes it.")
+    is_final = models.BooleanField("blocked", default=False, help_text="Nobody can release it (BIL-33).")
     attempts = models.PositiveIntegerField(default=1)
     since = models.DateTimeField()
-    next_try_at = models.DateTimeField(null=True, blank=True)
+    next_try_at = models.DateTimeField(null=True, blank=True, help_text="Empty: when its finding is released or gone.")
 
     class Meta:
         verbose_name = "held CDR"
@@ -99,6 +113,7 @@ class Payable(models.Model):
 
     class Meta:
         constraints = [models.CheckConstraint(condition=~Q(net="NaN"), name="payable_net_is_a_number")]
+        indexes = [models.Index(fields=["cdr"], name="payable_not_accepted", condition=Q(is_accepted=False))]
 
     def __str__(self) -> str:
         return f"{self.net:f} {self.currency} for {self.cdr}"

@@ -59,6 +59,7 @@ class Invoice(models.Model):
     net = models.DecimalField(**AMOUNT)
     vat = models.DecimalField("VAT", **AMOUNT)
     gross = models.DecimalField(**AMOUNT)
+    line_count = models.PositiveIntegerField("lines", help_text="With it no line can be added or lost unseen.")
     corrects = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="corrected_by")
     issued_at = models.DateTimeField()
 

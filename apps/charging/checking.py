@@ -1,0 +1,94 @@
+"""Running the checks over CDRs that are due: new ones, and those about which we learnt something (BIL-34)."""
+
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from apps.charging import zones
+from apps.charging.checks import RULES, Facts, Reference, judge
+from apps.charging.models import Cdr, Finding
+
+REFERENCES = """
+SELECT told.id, original.id IS NOT NULL, coalesce(original.is_credit, false), earlier.ocpi_id, foreigner.name
+FROM charging_cdr told
+LEFT JOIN charging_cdr original
+    ON original.party_id = told.party_id AND upper(original.ocpi_id) = upper(told.credit_reference_id)
+LEFT JOIN charging_cdr earlier ON earlier.credits_id = original.id
+LEFT JOIN LATERAL (
+    SELECT party.country_code || '*' || party.party_id AS name FROM partners_party party
+    JOIN charging_cdr other ON other.party_id = party.id AND upper(other.ocpi_id) = upper(told.credit_reference_id)
+    WHERE party.id <> told.party_id LIMIT 1
+) foreigner ON true
+WHERE told.id = ANY(%s)
+"""
+
+WRITE = """
+INSERT INTO charging_finding AS old (cdr_id, code, driver_severity, cpo_severity, reason, is_released, found_at)
+SELECT *, false, %s FROM unnest(%s::bigint[], %s::text[], %s::smallint[], %s::smallint[], %s::text[])
+ON CONFLICT (cdr_id, code) DO UPDATE SET
+    driver_severity = excluded.driver_severity, cpo_severity = excluded.cpo_severity, reason = excluded.reason,
+    is_released = old.is_released AND old.reason = excluded.reason
+"""
+"""What staff let pass stays passed, unless it now says something else."""
+
+FORGET = """
+DELETE FROM charging_finding WHERE cdr_id = ANY(%s) AND code = ANY(%s)
+    AND (cdr_id, code) NOT IN (SELECT * FROM unnest(%s::bigint[], %s::text[]))
+"""
+
+FINISH = """
+UPDATE charging_cdr cdr SET checked_at = %s, time_zone = told.zone
+FROM unnest(%s::bigint[], %s::text[]) AS told (id, zone) WHERE cdr.id = told.id
+"""
+
+
+class CannotRelease(Exception):
+    """A blocked CDR is not billed, whoever looks at it."""
+
+
+@transaction.atomic
+def check_due(now: datetime, limit: int = 1000) -> int:
+    """Check CDRs whose checks are due, and write down what was found. How many were checked.
+
+    May run at once in several workers, and again at any time: the findings of a CDR are replaced, one row per rule.
+    """
+    cdrs = list(_due(limit))
+    references = _references([cdr.pk for cdr in cdrs if cdr.is_credit and cdr.credits_id is None and cdr.credit_reference_id])
+    found = [(cdr.pk, rule, reason) for cdr in cdrs for rule, reason in judge(Facts(cdr, references.get(cdr.pk)))]
+    _write([cdr.pk for cdr in cdrs], found, now)
+    with connection.cursor() as cursor:
+        cursor.execute(FINISH, [now, [cdr.pk for cdr in cdrs], [_zone(cdr) for cdr in cdrs]])
+    return len(cdrs)
+
+
+def _due(limit: int):
+    due = Cdr.objects.filter(checked_at=None).order_by("pk")
+    related = due.select_related("party", "token__contract__driver", "authorization", "credits")
+    return related.select_for_update(skip_locked=True, of=("self",), no_key=True)[:limit]
+
+
+def _references(ids: list[int]) -> dict[int, Reference]:
+    if not ids:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(REFERENCES, [ids])
+        return {pk: Reference(*found) for pk, *found in cursor.fetchall()}
+
+
+def _write(ids: list[int], found: list[tuple], now: datetime) -> None:
+    keys = [[pk for pk, *_ in found], [rule.code for _, rule, _ in found]]
+    severities = [[rule.driver for _, rule, _ in found], [rule.cpo for _, rule, _ in found]]
+    with connection.cursor() as cursor:
+        cursor.execute(FORGET, [ids, [rule.code for rule in RULES], *keys])
+        cursor.execute(WRITE, [now, *keys, *severities, [reason for *_, reason in found]])
+
+
+def _zone(cdr: Cdr) -> str:
+    """A zone that nobody knows is no zone: then the country tells, if it has only one."""
+    return cdr.time_zone if cdr.time_zone in zones.known() else zones.zone_of(cdr.country)
+
+
+def release(finding: Finding, now: datetime) -> None:
+    """Staff looked, and let it pass (BIL-33)."""
+    if not Finding.objects.filter(pk=finding.pk, driver_severity__lt=Finding.Severity.BLOCK).update(is_released=True):
+        raise CannotRelease(f"{finding.code} blocks the CDR: it is not billed; the CPO must credit it")

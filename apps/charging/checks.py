@@ -1,0 +1,231 @@
+"""What is odd about a CDR (BIL-32): every finding apart for the driver's bill and for what we pay the CPO (BIL-33).
+
+A rule is a small function that says what is wrong, with what was expected and what came, or says nothing. Rules never
+change a CDR, and may run again at any time; those about what we do not know yet (V-20, V-41) do so when it comes.
+V-02 (another CDR of a known id) and V-05 (not the sender's party) are codes of the quarantine.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from typing import NamedTuple, get_args
+
+from apps.charging.models import Cdr, Finding
+from apps.ocpi import objects, vocabulary
+from apps.ocpi.errors import InvalidObject
+from apps.ocpi.versions import VERSIONS
+from apps.tokens.cards import ALWAYS_ASKED
+from apps.tokens.models import Authorization, Token
+
+TOLERANCE = Decimal("0.01")
+"""In the CDR's currency: what rounding explains."""
+
+WHITELIST_GRACE = timedelta(hours=24)
+"""How long a charge point may go by its own list after a card was blocked (V-21)."""
+
+INFO, WARN, HOLD, BLOCK = Finding.Severity.INFO, Finding.Severity.WARN, Finding.Severity.HOLD, Finding.Severity.BLOCK
+
+
+class Reference(NamedTuple):
+    """What a credit CDR without a link points to: a CDR of its party, and who owns one of that id if not its party."""
+
+    is_known: bool
+    is_credit: bool
+    credited_by: str | None
+    owner: str | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the rules look at. `object` is what the CPO sent, None if we cannot read it any more."""
+
+    cdr: Cdr
+    reference: Reference | None = None
+
+    @cached_property
+    def object(self) -> objects.Cdr | None:
+        return None if self.unreadable else self._read.object
+
+    @cached_property
+    def unreadable(self) -> str:
+        return str(self._read) if isinstance(self._read, InvalidObject) else ""
+
+    @cached_property
+    def _read(self):
+        owner = objects.Party(self.cdr.party.country_code, self.cdr.party.party_id)
+        try:
+            return VERSIONS[self.cdr.version].read_cdr(bytes(self.cdr.body), owner)
+        except InvalidObject as error:
+            return error
+
+
+def end_before_start(facts: Facts) -> str:
+    cdr = facts.cdr
+    return f"ends at {cdr.ended_at:%Y-%m-%d %H:%M:%S}, before it starts at {cdr.started_at:%Y-%m-%d %H:%M:%S}" if cdr.ended_at < cdr.started_at else ""
+
+
+def nobodys(facts: Facts) -> str:
+    """Nobody to bill: neither the card nor the contract nor our authorization is known."""
+    cdr = facts.cdr
+    if cdr.contract_id is not None:
+        return ""
+    return f"card {cdr.token_uid or '(not told)'} of contract {cdr.sent_contract_id or '(not told)'} is not known"
+
+
+def token_not_valid(facts: Facts) -> str:
+    """The card was not in order when charging began; what we allowed ourselves is."""
+    cdr, token = facts.cdr, facts.cdr.token
+    if token is None or _was_allowed(cdr):
+        return ""
+    if token.valid_from and cdr.started_at < token.valid_from:
+        return f"card {token} is valid from {token.valid_from:%Y-%m-%d %H:%M:%S} only; charging began at {cdr.started_at:%Y-%m-%d %H:%M:%S}"
+    grace = timedelta() if token.whitelist == Token.Whitelist.NEVER or token.type in ALWAYS_ASKED else WHITELIST_GRACE
+    for reason, since in _ends(token):
+        if since and cdr.started_at > since + grace:
+            return f"{reason} since {since:%Y-%m-%d %H:%M:%S}; charging began at {cdr.started_at:%Y-%m-%d %H:%M:%S}"
+    return ""
+
+
+def _was_allowed(cdr: Cdr) -> bool:
+    answer = cdr.authorization
+    return answer is not None and answer.allowed == Authorization.Allowed.ALLOWED and answer.token_id == cdr.token_id
+
+
+def _ends(token: Token) -> list[tuple[str, datetime | None]]:
+    """Since when it must not charge; a card marked as not valid was so at the latest when we last announced it."""
+    return [
+        (f"card {token} is blocked", token.blocked_at),
+        (f"the driver of card {token} is blocked", token.contract.driver.blocked_at),
+        (f"card {token} has expired", token.expires_at),
+        (f"card {token} is marked as not valid", None if token.is_valid else token.last_updated),
+    ]
+
+
+def components_do_not_add_up(facts: Facts) -> str:
+    """Skips credit CDRs: of them only the total is negative (mod_cdrs, Credit CDRs)."""
+    cdr = facts.object
+    if cdr is None or facts.cdr.is_credit:
+        return ""
+    parts = [part.before_taxes for name in COMPONENTS if (part := getattr(cdr, name)) is not None]
+    difference = cdr.total_cost.before_taxes - sum(parts, Decimal(0))
+    if not parts or abs(difference) <= TOLERANCE:
+        return ""
+    total, parts_total = cdr.total_cost.before_taxes, sum(parts, Decimal(0))
+    return f"total cost is {total:f}, its components add up to {parts_total:f}: {difference:+f} {cdr.currency}"
+
+
+COMPONENTS = (
+    "total_fixed_cost",
+    "total_energy_cost",
+    "total_time_cost",
+    "total_parking_cost",
+    "total_reservation_cost",
+)
+
+
+def taxes_do_not_fit(facts: Facts) -> str:
+    if facts.object is None:
+        return ""
+    prices = [(name, getattr(facts.object, name)) for name in ("total_cost", *COMPONENTS)]
+    return "; ".join(reason for name, price in prices if price is not None and (reason := _misfit(name, price)))
+
+
+def _misfit(name: str, price: objects.Price) -> str:
+    """A tax that is not its percentage of the net amount, or that makes the gross amount the smaller one."""
+    for tax in price.taxes or ():
+        expected = tax.amount if tax.percentage is None else price.before_taxes * tax.percentage / 100
+        if abs(tax.amount - expected) > TOLERANCE:
+            return f"{name}: {tax.name} is {tax.amount:f}, {tax.percentage:f} % of {price.before_taxes:f} is {expected:f}"
+    total = price.tax_total or Decimal(0)
+    if (-total if price.before_taxes < 0 else total) < -TOLERANCE:
+        return f"{name}: {price.before_taxes:f} before taxes is more than {price.before_taxes + total:f} with them"
+    return ""
+
+
+def wrong_sign(facts: Facts) -> str:
+    cdr = facts.cdr
+    if cdr.is_credit and cdr.cost_before_taxes > 0:
+        return f"a credit CDR, but its total cost is {cdr.cost_before_taxes:f} {cdr.currency}"
+    if not cdr.is_credit and cdr.cost_before_taxes < 0:
+        return f"no credit CDR, but its total cost is {cdr.cost_before_taxes:f} {cdr.currency}"
+    return ""
+
+
+def credits_nothing_known(facts: Facts) -> str:
+    """Parked until its original comes (BIL-45)."""
+    cdr = facts.cdr
+    if not cdr.is_credit or cdr.credits_id is not None or wrong_reference(facts):
+        return ""
+    if not cdr.credit_reference_id:
+        return "a credit CDR that does not say which CDR it takes back"
+    return f"takes back CDR {cdr.credit_reference_id}, which has not come"
+
+
+def not_the_negative(facts: Facts) -> str:
+    """Partial credit is not foreseen (CDR-04)."""
+    cdr, original = facts.cdr, facts.cdr.credits
+    if original is None:
+        return ""
+    taken = (cdr.cost_before_taxes, cdr.cost_taxes or Decimal(0), cdr.currency)
+    if taken == (-original.cost_before_taxes, -(original.cost_taxes or Decimal(0)), original.currency):
+        return ""
+    return f"takes back {_amount(cdr)}, but CDR {original.ocpi_id} was {_amount(original)}"
+
+
+def _amount(cdr: Cdr) -> str:
+    taxes = "" if cdr.cost_taxes is None else f" with {cdr.cost_taxes.normalize():f} of taxes"
+    return f"{cdr.cost_before_taxes.normalize():f} {cdr.currency}{taxes}"
+
+
+def wrong_reference(facts: Facts) -> str:
+    """A second credit of one CDR, a credit of a credit, or of another party's CDR (V-43)."""
+    cdr, reference = facts.cdr, facts.reference
+    if reference is None:
+        return ""
+    if reference.is_credit:
+        return f"takes back CDR {cdr.credit_reference_id}, which is a credit CDR itself"
+    if reference.credited_by is not None:
+        return f"takes back CDR {cdr.credit_reference_id}, which credit CDR {reference.credited_by} took back already"
+    if not reference.is_known and reference.owner:
+        return f"takes back CDR {cdr.credit_reference_id}, which is {reference.owner}'s"
+    return ""
+
+
+def unknown_money_words(facts: Facts) -> str:
+    """Words that decide what is paid for, and that we do not know (TR-40)."""
+    cdr = facts.object
+    if cdr is None:
+        return facts.unreadable
+    said = {dimension.type for period in cdr.charging_periods for dimension in period.dimensions}
+    unknown = sorted(said - set(get_args(vocabulary.CdrDimensionType)))
+    methods = [] if cdr.auth_method in get_args(vocabulary.AuthMethod) else [cdr.auth_method]
+    named = [*(f"dimension {word}" for word in unknown), *(f"authorization method {word}" for word in methods)]
+    return f"not known: {', '.join(named)}" if named else ""
+
+
+class Rule(NamedTuple):
+    code: str
+    holds: Callable[[Facts], str]
+    driver: Finding.Severity
+    cpo: Finding.Severity
+
+
+RULES = (
+    Rule("V-07", end_before_start, BLOCK, BLOCK),
+    Rule("V-20", nobodys, HOLD, HOLD),
+    Rule("V-21", token_not_valid, HOLD, HOLD),
+    Rule("V-35", components_do_not_add_up, WARN, HOLD),
+    Rule("V-38", taxes_do_not_fit, INFO, WARN),
+    Rule("V-40", wrong_sign, BLOCK, BLOCK),
+    Rule("V-41", credits_nothing_known, HOLD, HOLD),
+    Rule("V-42", not_the_negative, HOLD, HOLD),
+    Rule("V-43", wrong_reference, BLOCK, BLOCK),
+    Rule("ENUM", unknown_money_words, HOLD, HOLD),
+)
+"""The defaults of the billing rules. V-21 is a candidate for a dispute, so it is not paid for before somebody looked."""
+
+
+def judge(facts: Facts) -> list[tuple[Rule, str]]:
+    return [(rule, reason) for rule in RULES if (reason := rule.holds(facts))]

@@ -1,0 +1,121 @@
+"""Whose CDR is this? By card, else by contract, else by the authorization we gave (CDR-05).
+
+In 2.1.1 only the contract is known. What cannot be matched waits, and is looked at again whenever the sweep comes by: a
+card may have been added since (BIL-34).
+"""
+
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from apps.charging import zones
+from apps.charging.models import Cdr
+from apps.tokens.models import Token
+
+JOINS = """
+LEFT JOIN tokens_token card ON upper(card.uid) = upper(told.token_uid) AND card.type = told.token_type
+LEFT JOIN drivers_contract named ON named.key = upper(translate(told.sent_contract_id, '-* ', ''))
+LEFT JOIN LATERAL (
+    SELECT answer.id, known.id AS token_id, known.contract_id
+    FROM tokens_authorization answer LEFT JOIN tokens_token known ON known.id = answer.token_id
+    WHERE answer.reference = CASE
+        WHEN told.authorization_reference ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+        THEN told.authorization_reference::uuid END
+    ORDER BY answer.id + 0 LIMIT 1
+) granted ON true
+"""
+"""What we know of the token that `told` names. `+ 0`: else the planner walks all answers in order of their ids."""
+
+TOKEN = """coalesce(card.id,
+    CASE WHEN named.id IS NULL OR named.id = granted.contract_id THEN granted.token_id END)"""
+CONTRACT = "coalesce(card.contract_id, named.id, granted.contract_id)"
+
+REMATCH = f"""
+UPDATE charging_cdr cdr SET token_id = found.token, contract_id = found.contract, checked_at = NULL,
+    authorization_id = coalesce(found.answer, cdr.authorization_id)
+FROM (
+    SELECT told.id, {TOKEN} AS token, {CONTRACT} AS contract, granted.id AS answer
+    FROM charging_cdr told {JOINS} WHERE told.contract_id IS NULL
+) found
+WHERE cdr.id = found.id AND cdr.contract_id IS NULL AND found.contract IS NOT NULL
+"""
+
+LINK_SESSIONS = f"""
+UPDATE charging_session session SET token_id = found.token
+FROM (
+    SELECT told.id, coalesce(granted.token_id, card.id) AS token FROM charging_session told {JOINS}
+    WHERE told.id = ANY(%(ids)s::bigint[])
+        OR (%(ids)s::bigint[] IS NULL AND told.token_id IS NULL AND told.status IN ('ACTIVE', 'PENDING'))
+) found
+WHERE session.id = found.id AND session.token_id IS DISTINCT FROM found.token
+"""
+
+PLACE = """
+UPDATE charging_cdr cdr SET time_zone = place.time_zone FROM locations_location place
+WHERE cdr.time_zone = '' AND place.time_zone = ANY(%(zones)s)
+    AND place.party_id = cdr.party_id AND upper(place.ocpi_id) = upper(cdr.location_id)
+"""
+
+UNLINKED = """
+FROM charging_cdr credit JOIN charging_cdr original
+    ON original.party_id = credit.party_id AND upper(original.ocpi_id) = upper(credit.credit_reference_id)
+WHERE credit.is_credit AND credit.credits_id IS NULL AND NOT original.is_credit
+    AND NOT EXISTS (SELECT FROM charging_cdr earlier WHERE earlier.credits_id = original.id)
+    AND (%(ids)s::uuid[] IS NULL OR credit.public_id = ANY(%(ids)s::uuid[])
+        OR original.public_id = ANY(%(ids)s::uuid[]))
+"""
+
+LOCK_ORIGINALS = f"""
+SELECT id FROM charging_cdr WHERE id IN (SELECT original.id {UNLINKED}) ORDER BY id FOR NO KEY UPDATE
+"""
+
+LINK_CREDITS = f"""
+UPDATE charging_cdr cdr SET credits_id = pair.original, checked_at = NULL
+FROM (
+    SELECT DISTINCT ON (original.id) original.id AS original, credit.id AS credit {UNLINKED}
+    ORDER BY original.id, credit.id
+) pair
+WHERE cdr.id = pair.credit
+"""
+
+
+class AlreadyMatched(Exception):
+    """The CDR has its contract, and may have been charged to it."""
+
+
+def rematch(now: datetime) -> int:
+    """Look again at what could not be matched, linked or placed when it came. How many CDRs found their contract."""
+    link_credits()
+    with connection.cursor() as cursor:
+        cursor.execute(LINK_SESSIONS, {"ids": None})
+        cursor.execute(PLACE, {"zones": list(zones.known())})
+        cursor.execute(REMATCH)
+        return cursor.rowcount
+
+
+def attach(cdr: Cdr, token: Token, now: datetime) -> None:
+    """Staff say whose card it was. Its checks are due again, and the next rating takes it."""
+    unmatched = Cdr.objects.filter(pk=cdr.pk, contract=None)
+    if not unmatched.update(token=token, contract=token.contract_id, checked_at=None):
+        raise AlreadyMatched(f"CDR {cdr} has a contract already")
+
+
+def link_sessions(ids: list[int]) -> None:
+    """A session shows the card that our own authorization was for, else the one it names (SES-06)."""
+    with connection.cursor() as cursor:
+        cursor.execute(LINK_SESSIONS, {"ids": ids})
+
+
+@transaction.atomic
+def link_credits(public_ids: list | None = None) -> int:
+    """Link credit CDRs to what they take back, whichever came first (BIL-45). None: all that wait.
+
+    The originals are locked first: of two credits of one CDR that arrive at once, the second sees the first then, and
+    stays without a link, which is a finding (V-43).
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK_ORIGINALS, {"ids": public_ids})
+        if not cursor.rowcount:
+            return 0
+        cursor.execute(LINK_CREDITS, {"ids": public_ids})
+        return cursor.rowcount

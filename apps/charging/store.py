@@ -1,0 +1,228 @@
+"""The only writer of sessions (mod_sessions, Receiver Interface). A session is shown, never billed (SES-03).
+
+A PUT replaces everything, a PATCH changes what it names and adds charging periods. Messages are repeated and overtake
+each other; whatever the order of PATCHes, the outcome is that of the right one, because every field remembers when it
+was told and a period is known by its start (decision 21, trust R8).
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import msgspec
+from django.db import connection, transaction
+from django.db.models import F, TextField, Value
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Cast, Greatest, Least
+
+from apps.bulk import Upsert, as_json
+from apps.charging.matching import link_sessions
+from apps.charging.models import Session, SessionPeriod
+from apps.ocpi import objects
+from apps.ocpi.errors import InvalidObject, Problem, UnknownObject
+from apps.partners.models import Feed, Partner, Party
+from apps.partners.taking import Incoming, Intake, Outcome, Stored
+from apps.work import ring
+
+COMPLETED = "COMPLETED"
+ASK_AGAIN = timedelta(minutes=5)
+
+TOLD = (
+    "status", "started_at", "ended_at", "energy", "currency", "cost_before_taxes", "token_uid", "token_type",
+    "sent_contract_id", "authorization_reference", "location_id", "evse_uid", "connector_id",
+)  # fmt: skip
+CHANGING = (*TOLD, "partner", "details", "told", "whole_at", "body", "version", "last_updated", "received_at")
+
+SESSIONS = Upsert(
+    model=Session,
+    columns=("party", "ocpi_id", *CHANGING),
+    target="party_id, upper(ocpi_id)",
+    update=CHANGING,
+    guard=(
+        "old.last_updated <= excluded.last_updated"
+        " AND (old.status <> 'COMPLETED' OR excluded.status = 'COMPLETED')"
+        " AND (old.last_updated < excluded.last_updated OR old.body <> excluded.body)"
+    ),
+    returning=("party", "ocpi_id", "id"),
+)
+"""What is older changes nothing, nor does what would reopen a completed session (SES-03), nor the very same again."""
+
+PERIODS = Upsert(
+    model=SessionPeriod,
+    columns=("session", "started_at", "period", "last_updated"),
+    target="session_id, started_at",
+    update=("period", "last_updated"),
+    guard="old.last_updated <= excluded.last_updated",
+)
+
+Key = tuple[int, str]
+
+
+def put_sessions(partner: Partner, incomings: list[Incoming], now: datetime) -> list[Stored]:
+    """Store whole sessions, one per key and in key order: a page of a pull, or the one of a PUT (SES-01)."""
+    rows = SESSIONS.write(_row(partner, incoming, now) for incoming in incomings)
+    written = {(party, ocpi_id.upper()): (pk, is_new) for party, ocpi_id, pk, is_new in rows}
+    accepted = [(*written[_key(one)], one.object) for one in incomings if _key(one) in written]
+    _replace_periods(accepted)
+    link_sessions([pk for pk, *_ in accepted])
+    bodies = _bodies([_key(one) for one in incomings if _key(one) not in written])
+    return [_stored(one, written.get(_key(one)), bodies) for one in incomings]
+
+
+def _stored(incoming: Incoming, written: tuple[int, bool] | None, bodies: dict[Key, tuple]) -> Stored:
+    if written:
+        pk, is_new = written
+        return Stored(Outcome.CREATED if is_new else Outcome.UPDATED, pk)
+    pk, body = bodies[_key(incoming)]
+    return Stored(Outcome.UNCHANGED if bytes(body) == incoming.body else Outcome.STALE, pk)
+
+
+def _bodies(keys: list[Key]) -> dict[Key, tuple]:
+    if not keys:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT key.party, key.id, session.id, session.body"
+            " FROM unnest(%s::bigint[], %s::text[]) AS key (party, id) JOIN charging_session session"
+            " ON session.party_id = key.party AND upper(session.ocpi_id) = key.id",
+            [list(column) for column in zip(*keys, strict=True)],
+        )
+        return {(party, ocpi_id): tuple(found) for party, ocpi_id, *found in cursor.fetchall()}
+
+
+def _replace_periods(sessions: list[tuple[int, bool, objects.Session]]) -> None:
+    """What a PUT no longer has goes (SES-01); a session that is new has nothing to lose."""
+    rows = [row for pk, _, session in sessions for row in _period_rows(pk, session.charging_periods, session.last_updated)]
+    known = [pk for pk, is_new, _ in sessions if not is_new]
+    if known:
+        kept = [[pk for pk, *_ in rows], [started_at for _, started_at, *_ in rows]]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "DELETE FROM charging_sessionperiod WHERE session_id = ANY(%s) AND (session_id, started_at) NOT IN"
+                " (SELECT * FROM unnest(%s::bigint[], %s::timestamptz[]))",
+                [known, *kept],
+            )
+    PERIODS.write(rows)
+
+
+def _period_rows(session: int, periods: Iterable[objects.ChargingPeriod], at: datetime) -> list[tuple]:
+    """The same start is the same period; of two in one message the last counts."""
+    by_start = {period.start_date_time: period for period in periods}
+    return [(session, start, by_start[start], at) for start in sorted(by_start)]
+
+
+def patch_session(party: Party, session_id: str, patch: objects.SessionPatch, now: datetime) -> Stored:
+    """Change what the patch names and append its periods (mod_sessions, PATCH Method; SES-02)."""
+    changes = _said(patch, id=session_id, country_code=party.country_code, party_id=party.party_id)
+    changes.pop("charging_periods", None)
+    periods = () if patch.charging_periods is msgspec.UNSET else patch.charging_periods or ()
+    with transaction.atomic():
+        rows = Session.objects.filter(party=party, ocpi_id__iexact=session_id).select_for_update(no_key=True)
+        session = rows.defer("body", "details").first()
+        if session is not None:
+            return Stored(_patch(session, changes, periods), session.pk)
+    raise unknown(party, now, f"session {session_id} is not known here")
+
+
+def _patch(session: Session, changes: dict, periods: tuple) -> Outcome:
+    """Without `last_updated`, as 2.1.1 allows, it is applied and leaves the stored one as it is (decision 12)."""
+    at = changes.pop("last_updated", None) or session.last_updated
+    fresh = {name: value for name, value in changes.items() if _counts(session, name, value, at)}
+    if at < session.whole_at or not (fresh or periods):
+        return Outcome.STALE
+    PERIODS.write(_period_rows(session.pk, periods, at))
+    Session.objects.filter(pk=session.pk).update(**_columns(session, fresh, at))
+    if {"cdr_token", "authorization_reference"} & fresh.keys():
+        link_sessions([session.pk])
+    return Outcome.UPDATED
+
+
+def _counts(session: Session, name: str, value, at: datetime) -> bool:
+    """Newer than what the field says; but COMPLETED stays, and comes through whenever it was told (SES-03)."""
+    if name == "status" and COMPLETED in (session.status, value):
+        return session.status != COMPLETED
+    told = session.told.get(name)
+    return told is None or datetime.fromisoformat(told) <= at
+
+
+def _columns(session: Session, fresh: dict, at: datetime) -> dict:
+    cleared = [name for name, value in fresh.items() if value is None]
+    kept = as_json({name: value for name, value in fresh.items() if value is not None})
+    return _told(fresh) | {
+        "details": RawSQL("(details || %s::jsonb) - %s::text[]", (kept, cleared)),
+        "told": session.told | dict.fromkeys(fresh, at.isoformat()),
+        "last_updated": Greatest(F("last_updated"), Value(at)),
+    }
+
+
+def _said(patch: objects.SessionPatch, **identity: str) -> dict:
+    """What the patch changes. It may repeat the identity of its URL, not another (TR-27)."""
+    changes = objects.changes(patch)
+    sent = {name: changes.pop(name, known) for name, known in identity.items()}
+    wrong = [name for name, known in identity.items() if (sent[name] or "").upper() != known.upper()]
+    if wrong:
+        raise InvalidObject([Problem(name, f"{sent[name]} is not the one of the URL") for name in wrong])
+    return changes
+
+
+def _row(partner: Partner, incoming: Incoming, now: datetime) -> tuple:
+    session: objects.Session = incoming.object
+    details = msgspec.to_builtins(session, builtin_types=(Decimal, datetime))
+    details.pop("charging_periods", None)
+    told = _told(dict.fromkeys(OPTIONAL) | details)
+    at = details.pop("last_updated")
+    return (
+        incoming.party.pk, session.id, *(told[name] for name in TOLD), partner.pk, details, {}, at, incoming.body,
+        incoming.version.number, at, now,
+    )  # fmt: skip
+
+
+def _told(said: dict) -> dict:
+    """The columns that follow from canonical fields."""
+    columns = {column: said[name] for name, column in PLAIN.items() if name in said}
+    columns |= {column: said[name] or "" for name, column in OPTIONAL_TEXTS.items() if name in said}
+    if "total_cost" in said:
+        columns["cost_before_taxes"] = (said["total_cost"] or {}).get("before_taxes")
+    if "cdr_token" in said:
+        columns |= {column: said["cdr_token"].get(name) or "" for name, column in OF_TOKEN.items()}
+    return columns
+
+
+PLAIN = {
+    "status": "status",
+    "start_date_time": "started_at",
+    "end_date_time": "ended_at",
+    "kwh": "energy",
+    "currency": "currency",
+    "location_id": "location_id",
+}
+OPTIONAL_TEXTS = {name: name for name in ("authorization_reference", "evse_uid", "connector_id")}
+OF_TOKEN = {"uid": "token_uid", "type": "token_type", "contract_id": "sent_contract_id"}
+OPTIONAL = ("end_date_time", "total_cost", *OPTIONAL_TEXTS)
+
+
+def canonical_session(session: Session) -> dict:
+    """The session as its CPO would tell it now, in canonical builtins: what was put, with every patch on it."""
+    found = Session.objects.annotate(exact=Cast("details", TextField())).get(pk=session.pk)
+    periods = SessionPeriod.objects.filter(session=session).annotate(exact=Cast("period", TextField()))
+    charging_periods = [_exact(period.exact) for period in periods.order_by("started_at")]
+    return _exact(found.exact) | {"charging_periods": charging_periods, "last_updated": found.last_updated}
+
+
+_exact = msgspec.json.Decoder(float_hook=Decimal).decode
+"""Numbers come back as they were: json.loads would make floats of them."""
+
+
+def unknown(party: Party, now: datetime, message: str) -> UnknownObject:
+    """What to raise for a session we lack: we missed its PUT, so a pull is due, at most every few minutes (decision 2)."""
+    feeds = Feed.objects.filter(partner=party.partner_id, module=Feed.Module.SESSIONS, due_at__gt=now)
+    if feeds.update(due_at=Least(F("due_at"), Greatest(Value(now), F("last_good_at") + ASK_AGAIN))):
+        ring("apps.charging.tasks.pull_due")
+    return UnknownObject(message)
+
+
+def _key(incoming: Incoming) -> Key:
+    return incoming.party.pk, incoming.object.id.upper()
+
+
+INTAKE = Intake("sessions", "session", put_sessions)
