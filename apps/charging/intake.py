@@ -128,4 +128,4 @@ def _run(statement: str, arrays: list) -> list[tuple]:
             return prepared.execute(statement, [list(array) for array in arrays], prepare=True).fetchall()
 
 
-INTAKE = Intake("cdrs", "cdr", accept_cdrs)
+INTAKE = Intake("cdrs", "cdr", accept_cdrs, newest_only=False)

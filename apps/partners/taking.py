@@ -1,0 +1,277 @@
+"""The only way in for objects that partners send: a push, a page of a pull, and what staff mended are the same.
+
+Every body is read by itself, so that one bad object costs one row of the quarantine and spoils no other (trust D13).
+What we cannot take is kept there with every reason (decision 3); what we take is handed to the room of its module,
+one object per key and in key order (decision 18).
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, transaction
+
+from apps.ocpi import objects
+from apps.ocpi.errors import InvalidObject, OcpiError, Problem
+from apps.ocpi.versions import Version, content_hash
+from apps.partners import quarantine
+from apps.partners.models import Partner, Party
+
+log = logging.getLogger(__name__)
+
+NOT_THEIRS = "V-05"
+ANOTHER_CONTENT = "V-02"
+OUR_FAULT = (Problem("", "we failed to process it; it is kept"),)
+
+
+class Outcome(StrEnum):
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    STALE = "stale"
+    """Older than what we have: it changes nothing, and the sender is told 1000, or it would repeat it for ever."""
+    CONFLICT = "conflict"
+    """Says otherwise than what can no longer change."""
+    REFUSED = "refused"
+    FAILED = "failed"
+    """The fault is ours: unforeseen, logged with its traceback, the bytes kept (decision 1)."""
+
+
+KEPT_ASIDE = frozenset({Outcome.CONFLICT, Outcome.REFUSED, Outcome.FAILED})
+
+
+class Incoming(NamedTuple):
+    """An object that could be read, of a party that its sender may speak for."""
+
+    party: Party
+    object: Any
+    version: Version
+    body: bytes
+    warnings: list[Problem]
+
+    @property
+    def key(self) -> tuple[int, str]:
+        return self.party.pk, self.object.id.upper()
+
+
+class Stored(NamedTuple):
+    """What a room did with an incoming object; `row` is how the room knows it (a primary key, a public id)."""
+
+    outcome: Outcome
+    row: Any = None
+    problems: tuple[Problem, ...] = ()
+
+
+Put = Callable[[Partner, list[Incoming], datetime], list[Stored]]
+
+
+@dataclass(frozen=True)
+class Intake:
+    """A module's way in. `put` gets readable objects in key order and says of each what became of it.
+
+    `kind` is what `Version.read` calls the object. `newest_only`: of one key only the newest is handed over; a room
+    that must see every copy, because the first is the one that counts, says False.
+    """
+
+    module: str
+    kind: str
+    put: Put
+    newest_only: bool = True
+
+    def attempt(  # noqa: PLR0913
+        self,
+        partner: Partner,
+        version: Version,
+        body: bytes,
+        now: datetime,
+        *,
+        owner: Party | None = None,
+        context: dict | None = None,
+    ) -> "Taken":
+        """As `take`, but what cannot be taken is only said, not kept: for staff who try a mended body."""
+        (taken,) = _Sending(self, partner, version, now, owner, context or {}).attempt([body])
+        return taken
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of one body. `incoming` is None where it could not be read or is not the sender's to send."""
+
+    body: bytes
+    outcome: Outcome
+    row: Any = None
+    problems: tuple[Problem, ...] = ()
+    code: str = ""
+    incoming: Incoming | None = field(default=None, repr=False)
+    quarantined: int | None = None
+
+    @property
+    def is_kept_aside(self) -> bool:
+        return self.outcome in KEPT_ASIDE
+
+    def require(self) -> "Taken":
+        """Raise what the sender is to be told if it was not taken: 2001 with every reason, or 3000."""
+        if self.outcome is Outcome.FAILED:
+            raise OcpiError(str(self.problems[0]), status_code=3000)
+        if self.is_kept_aside:
+            raise InvalidObject(list(self.problems))
+        return self
+
+
+def take(  # noqa: PLR0913
+    intake: Intake,
+    partner: Partner,
+    version: Version,
+    bodies: Iterable[bytes],
+    now: datetime,
+    *,
+    owner: Party | None = None,
+    context: dict | None = None,
+) -> list[Taken]:
+    """Take objects as they were sent, and keep aside what cannot be taken; one answer per body, in their order.
+
+    `owner` is the party of the URL: objects of others are refused then. Without it every party that the partner speaks
+    for is good, and where the version names none it is the partner's own (LOC-10). `context` is what the URL said; an
+    `id` in it must be the object's (TR-27).
+    """
+    sending = _Sending(intake, partner, version, now, owner, context or {})
+    return [sending.keep(one) if one.is_kept_aside else one for one in sending.attempt(bodies)]
+
+
+@dataclass(frozen=True)
+class _Sending:
+    """Objects that arrived together: whose they are, how they are read, where they go."""
+
+    intake: Intake
+    partner: Partner
+    version: Version
+    now: datetime
+    owner: Party | None
+    context: dict
+
+    def attempt(self, bodies: Iterable[bytes]) -> list[Taken]:
+        scope = _Scope(self.partner, self.owner, self.context.get("id"))
+        read = [_read(self.intake.kind, self.version, body, scope) for body in bodies]
+        incomings = [one.incoming for one in read if one.incoming]
+        stored = _store(self.intake, self.partner, incomings, self.now)
+        return [_with_outcome(one, next(stored)) if one.incoming else one for one in read]
+
+    def keep(self, one: Taken) -> Taken:
+        row = quarantine.keep(
+            self.partner,
+            self.intake.module,
+            self.version,
+            one.body,
+            one.problems,
+            self.now,
+            party=one.incoming.party if one.incoming else self.owner,
+            context=self.context,
+            code=one.code,
+        )
+        return replace(one, quarantined=row)
+
+
+class _Scope:
+    """For whom the partner may speak (decision 16, V-05)."""
+
+    def __init__(self, partner: Partner, owner: Party | None, ocpi_id: str | None):
+        self.owner = owner
+        self.ocpi_id = ocpi_id
+        self.parties = [owner] if owner else list(partner.parties.order_by("pk"))
+        self._by_key = {_key(party): party for party in self.parties}
+
+    @property
+    def default(self) -> objects.Party:
+        """The owner where the sender's version names none: it knows one party per connection."""
+        if not self.parties:
+            return objects.Party("", "")
+        return objects.Party(self.parties[0].country_code, self.parties[0].party_id)
+
+    def find(self, owner: objects.Party) -> Party | None:
+        return self._by_key.get(owner.key)
+
+    def problems(self, read) -> list[Problem]:
+        problems = []
+        if self.find(read.owner) is None:
+            expected = f"not {self.owner}, whom the URL names" if self.owner else "not a role of its sender"
+            problems.append(Problem("party_id", f"{read.owner} is {expected}"))
+        if self.ocpi_id is not None and self.ocpi_id.upper() != read.id.upper():
+            problems.append(Problem("id", f"{read.id} is not the one of the URL"))
+        return problems
+
+
+def _key(party: Party) -> tuple[str, str]:
+    return party.country_code.upper(), party.party_id.upper()
+
+
+def _read(kind: str, version: Version, body: bytes, scope: _Scope) -> Taken:
+    try:
+        read, warnings = version.read(kind, body, scope.default)
+    except InvalidObject as error:
+        return Taken(body, Outcome.REFUSED, problems=tuple(error.problems))
+    except Exception:
+        log.exception("a %s could not be read, and the fault is ours", kind)
+        return Taken(body, Outcome.FAILED, problems=OUR_FAULT)
+    problems = scope.problems(read)
+    if problems:
+        code = NOT_THEIRS if scope.find(read.owner) is None else ""
+        return Taken(body, Outcome.REFUSED, problems=tuple(problems), code=code)
+    return Taken(body, Outcome.REFUSED, incoming=Incoming(scope.find(read.owner), read, version, body, warnings))
+
+
+def _store(intake: Intake, partner: Partner, incomings: list[Incoming], now: datetime):
+    """What became of each, in the order given."""
+    kept = _one_per_key(incomings) if intake.newest_only else incomings
+    ordered = sorted(kept, key=lambda incoming: incoming.key)
+    outcomes = {id(one): stored for one, stored in zip(ordered, _put(intake, partner, ordered, now), strict=True)}
+    heirs = {one.key: one for one in kept}
+    for one in incomings:
+        yield outcomes[id(one)] if id(one) in outcomes else _overtaken(one, heirs[one.key], outcomes)
+
+
+def _one_per_key(incomings: list[Incoming]) -> list[Incoming]:
+    """The newest, of equals the last (decision 18)."""
+    kept: dict[tuple[int, str], Incoming] = {}
+    for one in incomings:
+        if one.key not in kept or kept[one.key].object.last_updated <= one.object.last_updated:
+            kept[one.key] = one
+    return list(kept.values())
+
+
+def _overtaken(one: Incoming, heir: Incoming, outcomes: dict[int, Stored]) -> Stored:
+    """Another copy in the same page was stored instead."""
+    same = content_hash(one.object) == content_hash(heir.object)
+    return Stored(Outcome.UNCHANGED if same else Outcome.STALE, outcomes[id(heir)].row)
+
+
+def _put(intake: Intake, partner: Partner, incomings: list[Incoming], now: datetime) -> list[Stored]:
+    """Store all in one go, or find the one that does not fit by halving, log2(n) times (trust R12)."""
+    if not incomings:
+        return []
+    try:
+        with transaction.atomic():
+            return intake.put(partner, incomings, now)
+    except (OperationalError, InterfaceError):
+        raise  # the database, not the object: nothing is lost, the sender or the pull repeats it
+    except Exception as error:
+        if len(incomings) == 1:
+            return [_misfit(error)]
+    half = len(incomings) // 2
+    return _put(intake, partner, incomings[:half], now) + _put(intake, partner, incomings[half:], now)
+
+
+def _misfit(error: Exception) -> Stored:
+    if isinstance(error, InvalidObject):
+        return Stored(Outcome.REFUSED, problems=tuple(error.problems))
+    if isinstance(error, (DataError, IntegrityError)):
+        return Stored(Outcome.REFUSED, problems=(Problem("", f"cannot be stored: {error}".splitlines()[0]),))
+    log.error("an object could not be stored, and the fault is ours", exc_info=error)
+    return Stored(Outcome.FAILED, problems=OUR_FAULT)
+
+
+def _with_outcome(one: Taken, stored: Stored) -> Taken:
+    code = ANOTHER_CONTENT if stored.outcome is Outcome.CONFLICT else ""
+    return replace(one, outcome=stored.outcome, row=stored.row, problems=tuple(stored.problems), code=code)
