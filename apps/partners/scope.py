@@ -1,0 +1,36 @@
+"""Who may write and read for whom: the one rule, for what is pushed, pulled and asked for (trust S14, decision 16).
+
+A partner acts for the parties whose route it is. What a hub reaches are its parties too (decision 29). Compared without
+case, as CiStrings are.
+"""
+
+import re
+from collections.abc import Iterable
+
+from django.db.models import Q
+
+from apps.ocpi import objects
+
+from .models import Partner, Party
+
+Key = tuple[str, str]
+
+NO_KEY: Key = ("", "")
+_COUNTRY, _PARTY = re.compile(r"[!-~]{2}"), re.compile(r"[!-~]{3}")
+
+
+def key_of(country_code: str, party_id: str) -> Key:
+    """What identity compares; NO_KEY where nobody could be called so."""
+    if _COUNTRY.fullmatch(country_code) and _PARTY.fullmatch(party_id):
+        return country_code.upper(), party_id.upper()
+    return NO_KEY
+
+
+def parties_of(partner: Partner, owners: Iterable[objects.Party]) -> dict[Key, Party]:
+    """Those of the owners for whom the partner may act, by their keys. Whoever is missing is foreign."""
+    wanted = {key_of(owner.country_code, owner.party_id) for owner in owners} - {NO_KEY}
+    if not wanted:
+        return {}
+    named = [Q(country_code__iexact=country, party_id__iexact=party) for country, party in sorted(wanted)]
+    found = partner.parties.filter(Q.create(named, connector=Q.OR))
+    return {key_of(party.country_code, party.party_id): party for party in found}
