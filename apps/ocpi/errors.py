@@ -90,7 +90,8 @@ class PeerFailed(Exception):
     """What a call to a peer ended in, when it did not end well.
 
     `http_status` and `status_code` are what the peer said, None where it said nothing. `permanent` says that the same
-    call will fail again until somebody changes something: repeating it is no use.
+    call will fail again until somebody changes something: repeating it is no use. `retry_after` are the seconds for
+    which the peer asks to be left alone.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class PeerFailed(Exception):
         status_code: int | None = None,
         permanent: bool = False,
         url: str = "",
+        retry_after: float | None = None,
     ):
         super().__init__(reason)
         self.reason = reason
@@ -108,3 +110,4 @@ class PeerFailed(Exception):
         self.status_code = status_code
         self.permanent = permanent
         self.url = url
+        self.retry_after = retry_after

@@ -24,7 +24,7 @@ FUNCTIONAL = (
     Module("tokens", SENDER, "tokens"),
 )
 
-MODULES = {version: (CREDENTIALS, *FUNCTIONAL) for version in ("2.1.1", "2.2.1", "2.3.0")}
+MODULES = dict.fromkeys(("2.1.1", "2.2.1", "2.3.0"), (CREDENTIALS, *FUNCTIONAL))
 
 MODULES_OF_PARTNER_REQUIRED = frozenset({("locations", SENDER), ("cdrs", SENDER)})
 """One of these is enough: without either a partner has nothing for us (decision 7)."""
@@ -35,6 +35,9 @@ WITHOUT_ROUTING = frozenset({"versions", "credentials", "hubclientinfo"})
 
 def missing_modules(offered: set[tuple[str, str | None]]) -> list[str]:
     """What a partner lacks for us to work with it; 2.1.1 names no roles."""
-    if any((identifier, role) in offered or (identifier, None) in offered for identifier, role in MODULES_OF_PARTNER_REQUIRED):
+    if any(
+        (identifier, role) in offered or (identifier, None) in offered
+        for identifier, role in MODULES_OF_PARTNER_REQUIRED
+    ):
         return []
     return sorted(f"{identifier} ({role})" for identifier, role in MODULES_OF_PARTNER_REQUIRED)

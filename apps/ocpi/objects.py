@@ -514,7 +514,9 @@ def _patch_of(cls: type[Struct], *, key: str | None = None, **replaced) -> type[
         else:
             clearable = kind | None if get_origin(kind) is tuple and not known.required else kind
             fields.append((known.name, clearable | UnsetType, field(default=UNSET, name=known.encode_name)))
-    return msgspec.defstruct(f"{cls.__name__}Patch", fields, bases=(Object,), module=__name__, frozen=True, kw_only=True)
+    return msgspec.defstruct(
+        f"{cls.__name__}Patch", fields, bases=(Object,), module=__name__, frozen=True, kw_only=True
+    )
 
 
 ConnectorPatch = _patch_of(Connector)

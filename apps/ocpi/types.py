@@ -72,7 +72,9 @@ class Unfit:
         self.text = text
 
 
-exact = Context(prec=DIGITS_AFTER_POINT + 1, Emin=0, Emax=19, traps=[Inexact, Overflow, InvalidOperation]).create_decimal
+exact = Context(
+    prec=DIGITS_AFTER_POINT + 1, Emin=0, Emax=19, traps=[Inexact, Overflow, InvalidOperation]
+).create_decimal
 """A JSON number, exactly, in C: it raises where a number might not fit, and `exact_or_unfit` has a closer look."""
 
 

@@ -9,7 +9,7 @@ from .v221 import without
 
 PATCHES = ("location_patch", "evse_patch", "connector_patch", "session_patch")
 
-REQUIRED = {kind: () for kind in PATCHES} | {"location": ("type", "postal_code")}
+REQUIRED = dict.fromkeys(PATCHES, ()) | {"location": ("type", "postal_code")}
 EXPECTED: dict[str, tuple[str, ...]] = {}
 
 CAPABILITIES = {
@@ -162,9 +162,7 @@ def the_list(value) -> list:
 
 
 def downgrade_location(location: dict) -> dict:
-    downgraded = without(
-        location, "country_code", "party_id", "publish", "publish_allowed_to", "parking_type", "state"
-    )
+    downgraded = without(location, "country_code", "party_id", "publish", "publish_allowed_to", "parking_type", "state")
     kind = location.get("parking_type")
     downgraded["type"] = kind if kind in PARKING_TYPES else "OTHER" if kind else "UNKNOWN"
     downgraded.setdefault("postal_code", "")

@@ -42,6 +42,7 @@ class Version:
         self.encodes_token = newer is None or newer.newer is None
         self.knows_unknown_token = self.encodes_token
         self.has_fractions = self.encodes_token
+        self.has_routing = self.encodes_token
         self._differences = differences
         self._required = self._demands("REQUIRED")
         self._expected = self._demands("EXPECTED")
@@ -191,7 +192,9 @@ LISTED = (V221,)
 def best_mutual(numbers: Iterable[str], ours: tuple[Version, ...] = LISTED) -> Version | None:
     """The newest version both speak; what we never heard of is ignored (VER-04)."""
     offered = set(numbers)
-    return next((version for version in reversed(VERSIONS.values()) if version in ours and version.number in offered), None)
+    return next(
+        (version for version in reversed(VERSIONS.values()) if version in ours and version.number in offered), None
+    )
 
 
 def read_versions(body: bytes) -> list[objects.VersionRef]:

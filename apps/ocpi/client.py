@@ -1,0 +1,603 @@
+"""Calling a peer: the only place that opens a connection to where a partner's URL leads.
+
+A partner chooses its URLs, and its answers are whatever it likes. So the address is checked when it is connected to,
+nothing is followed but a Link on the same origin, one deadline covers the whole call, and no answer grows beyond a
+bound, packed or unpacked (trust S20 to S24, S32 to S34).
+"""
+
+import random
+import re
+import socket
+import ssl
+import time
+import weakref
+import zlib
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import cache
+from hashlib import blake2b
+from http import HTTPStatus
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
+from uuid import uuid4
+
+import httpcore
+import httpx
+
+from . import reader
+from .addresses import PrivateHosts, reachable
+from .envelope import SUCCESS, encode
+from .errors import InvalidObject, PeerFailed
+from .objects import Party
+from .types import write_moment
+from .versions import V221, Version
+
+CONNECT, SILENCE, WHOLE_CALL = 5, 20, 60
+"""Seconds: until connected, between two reads, and for all of it (trust S33)."""
+
+WIRE_LIMIT = 32 * 2**20
+UNPACKED_LIMIT = 128 * 2**20
+UNSUSPICIOUS = 4 * 2**20
+MOST_PACKED = 50
+"""Bytes of one answer; beyond the unsuspicious size not more than fifty times what came (trust S32)."""
+
+LONGEST_URL = 2000
+LONGEST_REASON = 500
+MOST_PAGES = 200_000
+MOST_EMPTY_PAGES = 3
+TRIES = 3
+LONGEST_WAIT = 30
+"""Seconds we wait within a pull if the peer asks for it; whoever wants us to wait longer is called again later."""
+
+TRY_AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+
+BROKEN = (httpcore.NetworkError, httpcore.ProtocolError)
+NO_ANSWER = (httpcore.TimeoutException, *BROKEN, httpcore.UnsupportedProtocol, ssl.SSLError, OSError)
+
+
+class Answer(NamedTuple):
+    """`data` are the peer's own bytes, None where there are none; header names are in lower case."""
+
+    data: bytes | None
+    status_code: int
+    http_status: int
+    headers: dict[str, str]
+
+
+class Page(NamedTuple):
+    """A page of a list: each object's own bytes, and how many the peer says there are in all.
+
+    `timestamp` is the peer's clock when it answered, which may serve as the next `date_from` (TR-20).
+    """
+
+    bodies: list[bytes]
+    total: int | None
+    url: str
+    timestamp: datetime | None
+
+
+class Call(NamedTuple):
+    """What was said, for the record. The Authorization header is nowhere in it."""
+
+    method: str
+    url: str
+    request_body: bytes
+    response_body: bytes
+    http_status: int | None
+    status_code: int | None
+    error: str
+    duration: timedelta
+    request_id: str
+    correlation_id: str
+
+
+class Peer:
+    """A partner's platform, as one of our tasks speaks to it. Not for several threads at once.
+
+    `version` and `form` say how the token is spelt (TR-03); without a version, as 2.2.1 does. `us` and `them` are the
+    parties of the routing headers; leave them out for versions and credentials (TR-23). `private_hosts` is looked at
+    for a private partner alone. `record` is told of every exchange.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        version: Version | None = None,
+        form: str = "auto",
+        private_hosts: tuple[str, ...] | list[str] = (),
+        is_private: bool = False,
+        us: Party | None = None,
+        them: Party | None = None,
+        record: Callable[[Call], None] | None = None,
+        patience: float = WHOLE_CALL,
+    ):
+        self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "emsp"}
+        self._headers["Authorization"] = (version or V221).authorization(token, form)
+        self._headers |= _routing(us, them) if version is None or version.has_routing else {}
+        self._record = record or (lambda call: None)
+        self._patience = patience
+        self._line = _Line(PrivateHosts(private_hosts) if is_private else None)
+        self._http = httpx.Client(transport=_Transport(self._line), trust_env=False, follow_redirects=False)
+        self._http.headers.clear()
+        self.close = weakref.finalize(self, self._http.close)
+
+    def get(self, url: str, **params) -> Answer:
+        return self._answer(self._send("GET", _with_params(url, params)))
+
+    def put(self, url: str, body: Any = None) -> Answer:
+        return self._answer(self._send("PUT", url, body))
+
+    def post(self, url: str, body: Any = None) -> Answer:
+        return self._answer(self._send("POST", url, body))
+
+    def patch(self, url: str, body: Any = None) -> Answer:
+        return self._answer(self._send("PATCH", url, body))
+
+    def delete(self, url: str, body: Any = None) -> Answer:
+        return self._answer(self._send("DELETE", url, body))
+
+    def pages(self, url: str, **params) -> Iterator[Page]:
+        """All pages of a list, one after the other. PeerFailed where it is cut short: what was yielded is good.
+
+        The Link is taken as it is (TR-18, TR-19), as long as it stays on the origin and gets us further.
+        """
+        crawl = _Crawl(url)
+        next_url: str | None = _with_params(url, params)
+        while next_url is not None:
+            page, next_url = self._page(crawl, next_url)
+            yield page
+            next_url = crawl.following(page, next_url)
+
+    def _page(self, crawl: "_Crawl", url: str) -> tuple[Page, str | None]:
+        page, next_url = self._read_page(url)
+        earlier = crawl.before_the_gap(page)
+        return self._read_page(earlier) if earlier else (page, next_url)
+
+    def _read_page(self, url: str) -> tuple[Page, str | None]:
+        exchange = self._send_patiently(url)
+        try:
+            envelope, bodies = reader.split_page(exchange.body)
+        except InvalidObject as error:
+            raise exchange.failure(str(error)) from None
+        total = exchange.headers.get("x-total-count", "")
+        page = Page(bodies, int(total) if re.fullmatch(r"\d{1,12}", total) else None, url, envelope.timestamp)
+        return page, next_link(exchange.headers.get("link", ""), url)
+
+    def _send_patiently(self, url: str) -> "_Exchange":
+        """A page that got lost on the way, or that the peer was too busy for, is asked for again."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                return self._send("GET", url)
+            except PeerFailed as error:
+                wait = _pause(error, attempt)
+                if wait is None or attempt == TRIES:
+                    raise
+                time.sleep(wait)
+        raise AssertionError("a last try either answers or raises")
+
+    def _answer(self, exchange: "_Exchange") -> Answer:
+        return Answer(exchange.data, exchange.status_code, exchange.http_status, exchange.headers)
+
+    def _send(self, method: str, url: str, body: Any = None) -> "_Exchange":
+        """One exchange, told to the record; PeerFailed unless the peer says 1xxx."""
+        content = body if body is None or isinstance(body, bytes) else encode(body)
+        exchange, started = _Exchange(method, url, str(uuid4()), str(uuid4())), time.monotonic()
+        error = ""
+        try:
+            self._transmit(exchange, content)
+            exchange.judge()
+        except PeerFailed as failed:
+            error = failed.reason
+            raise
+        finally:
+            self._record(exchange.as_call(content or b"", error, timedelta(seconds=time.monotonic() - started)))
+        return exchange
+
+    def _transmit(self, exchange: "_Exchange", content: bytes | None) -> None:
+        _refuse_odd_url(exchange)
+        headers = self._headers | exchange.ids | ({} if content is None else {"Content-Type": "application/json"})
+        self._line.start(exchange.url, self._patience)
+        try:
+            request = self._http.build_request(exchange.method, exchange.url, headers=headers, content=content)
+            response = self._http.send(request, stream=True)
+            try:
+                exchange.http_status = response.status_code
+                exchange.headers = {name.lower(): value for name, value in response.headers.items()}
+                exchange.body = _bounded(response, exchange)
+            finally:
+                response.close()
+        except _Forbidden as error:
+            raise exchange.failure(str(error), permanent=True) from None
+        except NO_ANSWER as error:
+            raise _Silent(exchange, error) from None
+        except (httpx.InvalidURL, httpx.HTTPError, ValueError) as error:
+            raise exchange.failure(f"cannot call this: {error}", permanent=True) from None
+
+
+class _Silent(PeerFailed):
+    """No answer, or only a part of one."""
+
+    def __init__(self, exchange: "_Exchange", error: Exception):
+        self.is_broken = isinstance(error, BROKEN)
+        reason = f"no answer: {type(error).__name__}" + (f", {error}" if str(error) else "")
+        super().__init__(reason[:LONGEST_REASON], http_status=exchange.http_status, url=exchange.url)
+
+
+def _pause(error: PeerFailed, attempt: int) -> float | None:
+    """Seconds until a GET is worth another try, None if it is not. A peer that let a call time out is left alone."""
+    if isinstance(error, _Silent):
+        return random.uniform(0, 0.5 * attempt) if error.is_broken else None
+    if error.retry_after is not None and error.retry_after <= LONGEST_WAIT:
+        return error.retry_after
+    return None
+
+
+class _Exchange:
+    """One request and what came back."""
+
+    def __init__(self, method: str, url: str, request_id: str, correlation_id: str):
+        self.method, self.url = method, url
+        self.ids = {"X-Request-ID": request_id, "X-Correlation-ID": correlation_id}
+        self.http_status: int | None = None
+        self.headers: dict[str, str] = {}
+        self.body = b""
+        self.status_code: int | None = None
+        self.message: str | None = None
+        self.data: bytes | None = None
+
+    def judge(self) -> None:
+        """A failure is a status outside 2xx, or a code outside 1xxx (TR-13), or no envelope where there must be one."""
+        unreadable = self._read_envelope()
+        if not 200 <= self.http_status < 300:
+            raise self.failure(self._said(_phrase(self.http_status)))
+        if unreadable is not None:
+            raise self.failure(unreadable)
+        if not 1000 <= self.status_code < 2000:
+            raise self.failure(self._said("refused"))
+
+    def _read_envelope(self) -> str | None:
+        """What is wrong with it. PUT, PATCH and DELETE have nothing to say, so some say nothing (TR-11)."""
+        if not self.body.strip() and self.method != "GET":
+            self.status_code = SUCCESS
+            return None
+        try:
+            envelope = reader.read_envelope(self.body)
+        except InvalidObject as error:
+            return str(error)
+        self.status_code, self.message, self.data = envelope.status_code, envelope.status_message, envelope.data
+        return None
+
+    def _said(self, otherwise: str) -> str:
+        status = f"HTTP {self.http_status}" + (f", OCPI {self.status_code}" if self.status_code is not None else "")
+        return f"{status}: {self.message or otherwise}"
+
+    def failure(self, reason: str, *, permanent: bool | None = None) -> PeerFailed:
+        return PeerFailed(
+            _legible(reason),
+            http_status=self.http_status,
+            status_code=self.status_code,
+            permanent=self._is_final() if permanent is None else permanent,
+            url=self.url,
+            retry_after=_seconds(self.headers.get("retry-after", ""), datetime.now(UTC)),
+        )
+
+    def _is_final(self) -> bool:
+        """A 3xxx or 4xxx is the peer's own trouble, or a hub's; a 2xxx is about what we said (status_codes)."""
+        if self.http_status is None or self.http_status >= 500 or self.http_status in TRY_AGAIN:
+            return False
+        return self.http_status >= 300 or 2000 <= (self.status_code or 0) < 3000
+
+    def as_call(self, request_body: bytes, error: str, duration: timedelta) -> Call:
+        said = (request_body, self.body, self.http_status, self.status_code, error, duration)
+        return Call(self.method, self.url, *said, self.ids["X-Request-ID"], self.ids["X-Correlation-ID"])
+
+
+def _phrase(status: int) -> str:
+    if 300 <= status < 400:
+        return "redirects are not followed (TR-10)"
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "refused"
+
+
+def _legible(text: str) -> str:
+    """Text of a partner is hostile: no control characters, not without end (trust S37, S40)."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:LONGEST_REASON])
+
+
+def _seconds(retry_after: str, now: datetime) -> float | None:
+    """Retry-After as seconds or as a date (RFC 9110, 10.2.3); at most an hour."""
+    if re.fullmatch(r"\d{1,9}", retry_after.strip()):
+        return min(float(retry_after), 3600.0)
+    try:
+        until = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return min(max((until - now).total_seconds(), 0.0), 3600.0)
+
+
+def _routing(us: Party | None, them: Party | None) -> dict[str, str]:
+    """(transport_and_format, Message Routing Headers)"""
+    if us is None or them is None:
+        return {}
+    return {
+        "OCPI-from-country-code": us.country_code,
+        "OCPI-from-party-id": us.party_id,
+        "OCPI-to-country-code": them.country_code,
+        "OCPI-to-party-id": them.party_id,
+    }
+
+
+def _with_params(url: str, params: dict) -> str:
+    written = {name: _as_text(value) for name, value in params.items() if value is not None}
+    if not written:
+        return url
+    return url + ("&" if "?" in url else "?") + urlencode(written)
+
+
+def _as_text(value) -> str:
+    return write_moment(value, fraction=False) if isinstance(value, datetime) else str(value)
+
+
+def _refuse_odd_url(exchange: _Exchange) -> None:
+    """https or http, a host, no user, no fragment, an honest port (trust S22); the rest is judged when connecting."""
+    try:
+        parts = urlsplit(exchange.url)
+        is_odd = parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.fragment
+        port = parts.port
+    except ValueError:
+        is_odd, port = True, None
+    if is_odd or len(exchange.url) > LONGEST_URL or port == 0 or not exchange.url.isprintable():
+        raise exchange.failure("this is no URL to call", permanent=True)
+
+
+# --- The connection -------------------------------------------------------------------------------------------------
+
+
+class _Forbidden(Exception):
+    """The URL leads where no partner may lead us."""
+
+
+NO_HTTP = "http is for private partners at a host of OCPI_PRIVATE_HOSTS alone"
+
+
+class _Line(httpcore.NetworkBackend):
+    """Connects to checked addresses only, and reads until the deadline of the call. One call at a time."""
+
+    def __init__(self, hosts: PrivateHosts | None):
+        self._hosts = hosts
+        self._sockets = httpcore.SyncBackend()
+        self._deadline = 0.0
+        self._encrypted = True
+
+    def start(self, url: str, patience: float) -> None:
+        """A call begins."""
+        self._deadline = time.monotonic() + patience
+        self._encrypted = urlsplit(url).scheme == "https"
+
+    def left(self, most: float) -> float:
+        """Seconds the next step may take."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise httpcore.ReadTimeout("took too long")
+        return min(left, most)
+
+    def connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None):
+        failed: Exception = httpcore.ConnectError("the host has no address")
+        for address in self._addresses(host, port):
+            try:
+                stream = self._sockets.connect_tcp(address, port, self.left(CONNECT), local_address, socket_options)
+                return _Stream(stream, self)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failed = error
+        raise failed
+
+    def _addresses(self, host: str, port: int) -> list[str]:
+        """The name is resolved once, and it is these addresses that are connected to (trust S20)."""
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(f"the host is not known: {error}") from None
+        candidates = list(dict.fromkeys(sockaddr[0] for *_, sockaddr in found))
+        allowed = reachable(candidates, host, port, self._hosts, encrypted=self._encrypted)
+        if candidates and not allowed:
+            raise _Forbidden(
+                f"{host} leads to {candidates[0]}, which is not for partners" if self._encrypted else NO_HTTP
+            )
+        return allowed
+
+    def connect_unix_socket(self, path, timeout=None, socket_options=None):
+        raise _Forbidden("partners are not reached by a Unix socket")
+
+    def sleep(self, seconds: float) -> None:
+        self._sockets.sleep(self.left(seconds))
+
+
+class _Stream(httpcore.NetworkStream):
+    """A socket that knows when the call must be over, also where a byte a second drips in."""
+
+    def __init__(self, stream: httpcore.NetworkStream, line: _Line):
+        self._stream, self._line = stream, line
+
+    def read(self, max_bytes, timeout=None):
+        return self._stream.read(max_bytes, self._line.left(SILENCE))
+
+    def write(self, buffer, timeout=None):
+        self._stream.write(buffer, self._line.left(SILENCE))
+
+    def close(self):
+        self._stream.close()
+
+    def start_tls(self, ssl_context, server_hostname=None, timeout=None):
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, self._line.left(SILENCE)), self._line)
+
+    def get_extra_info(self, info):
+        return self._stream.get_extra_info(info)
+
+
+class _Transport(httpx.BaseTransport):
+    """httpx on our own line: its own transport would choose addresses by itself."""
+
+    def __init__(self, line: _Line):
+        self._pool = httpcore.ConnectionPool(_trusted(), max_connections=2, keepalive_expiry=5, network_backend=line)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+        response = self._pool.handle_request(
+            httpcore.Request(request.method, target, headers=request.headers.raw, content=request.stream)
+        )
+        return httpx.Response(response.status, headers=response.headers, stream=_Body(response.stream))
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, stream):
+        self._stream = stream
+
+    def __iter__(self):
+        yield from self._stream
+
+    def close(self):
+        self._stream.close()
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=False)
+
+
+# --- Bounds on an answer --------------------------------------------------------------------------------------------
+
+
+def _bounded(response: httpx.Response, exchange: _Exchange) -> bytes:
+    """The body, unpacked by ourselves: libraries unpack without any bound (trust S32)."""
+    encoding = exchange.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", "x-gzip", ""):
+        raise exchange.failure(f"the answer is packed with {encoding}, which we did not ask for")
+    unpacker = _Unpacker() if "gzip" in encoding else None
+    wire, parts, size = 0, [], 0
+    try:
+        for chunk in response.iter_raw():
+            wire += len(chunk)
+            part = unpacker.feed(chunk, wire) if unpacker else chunk
+            size += len(part)
+            if wire > WIRE_LIMIT or size > UNPACKED_LIMIT:
+                raise exchange.failure("the answer is too large")
+            parts.append(part)
+    except (_Bomb, zlib.error) as error:
+        raise exchange.failure(f"cannot unpack the answer: {error}") from None
+    if unpacker and not unpacker.is_whole and wire:
+        raise exchange.failure("the packed answer is broken off")
+    return b"".join(parts)
+
+
+class _Bomb(Exception):
+    """Packed answers of objects are a tenth of their size, not a thousandth."""
+
+
+class _Unpacker:
+    """gzip, a bounded piece at a time."""
+
+    def __init__(self):
+        self._stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        self._size = 0
+
+    @property
+    def is_whole(self) -> bool:
+        return self._stream.eof
+
+    def feed(self, chunk: bytes, wire: int) -> bytes:
+        """`wire` is the size of all that came until now."""
+        most = max(UNSUSPICIOUS, MOST_PACKED * wire)
+        part = self._stream.decompress(chunk, most - self._size + 1)
+        self._size += len(part)
+        if self._size > most:
+            raise _Bomb("the answer unpacks to far more than it is")
+        return part
+
+
+# --- Pages ----------------------------------------------------------------------------------------------------------
+
+_LINK = re.compile(r"<([^>]*)>((?:[^,\"]|\"[^\"]*\")*)")
+_NEXT = re.compile(r";\s*rel\s*=\s*(?:\"(?:[^\"]*\s)?next(?:\s[^\"]*)?\"|next(?=[\s;]|\Z))", re.IGNORECASE)
+
+
+def next_link(header: str, url: str) -> str | None:
+    """The URL of the next page (RFC 8288), relative ones too; None on the last page."""
+    for target, parameters in _LINK.findall(header):
+        if _NEXT.search(parameters) and target.strip():
+            return urljoin(url, target.strip())
+    return None
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port: who gets to see our token."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+class _Crawl:
+    """Keeps a walk through pages from going astray or round in circles (trust S23, S34)."""
+
+    def __init__(self, url: str):
+        self._url = url
+        self._urls: set[str] = set()
+        self._contents: set[bytes] = set()
+        self._read = 0
+        self._empty = 0
+        self._total: int | None = None
+
+    def before_the_gap(self, page: Page) -> str | None:
+        """Where to read a page again: an object before it went away meanwhile, and the rest moved up (TR-18)."""
+        before, self._total = self._total, page.total
+        if before is None or page.total is None or page.total >= before:
+            return None
+        query = dict(parse_qsl(urlsplit(page.url).query, keep_blank_values=True))
+        offset = query.get("offset", "")
+        if not offset.isdecimal() or int(offset) < before - page.total:
+            return None
+        earlier = urlencode(query | {"offset": int(offset) - (before - page.total)})
+        return urlsplit(page.url)._replace(query=earlier).geturl()
+
+    def following(self, page: Page, next_url: str | None) -> str | None:
+        """Where the walk goes on, None at its end; PeerFailed where it leads nowhere."""
+        self._urls.add(page.url)
+        self._read += len(page.bodies)
+        self._empty = 0 if page.bodies else self._empty + 1
+        is_repeated = self._is_repeated(page)
+        if next_url is None:
+            return None
+        self._refuse_other_origin(next_url)
+        if next_url in self._urls or is_repeated:
+            if page.total is not None and self._read >= page.total:
+                return None
+            raise self._astray("the pages lead in a circle")
+        if self._empty > MOST_EMPTY_PAGES or len(self._urls) >= MOST_PAGES:
+            raise self._astray("the pages have no end")
+        return next_url
+
+    def _is_repeated(self, page: Page) -> bool:
+        if not page.bodies:
+            return False
+        content = blake2b(b"\n".join(page.bodies), digest_size=16).digest()
+        is_repeated = content in self._contents
+        self._contents.add(content)
+        return is_repeated
+
+    def _refuse_other_origin(self, next_url: str) -> None:
+        try:
+            is_same = origin(next_url) == origin(self._url)
+        except ValueError:
+            is_same = False
+        if not is_same:
+            raise self._astray(f"the next page is on another host: {_legible(next_url)}", permanent=True)
+
+    def _astray(self, reason: str, permanent: bool = False) -> PeerFailed:
+        return PeerFailed(reason, http_status=HTTPStatus.OK, status_code=SUCCESS, permanent=permanent, url=self._url)
