@@ -8,6 +8,7 @@ import django.db.models.expressions
 import pgtrigger.compiler
 import pgtrigger.migrations
 from django.conf import settings
+from decimal import Decimal
 from django.db import migrations, models
 
 
@@ -585,7 +586,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='payable',
-            constraint=models.CheckConstraint(condition=models.Q(('net', 'NaN'), _negated=True), name='payable_net_is_a_number'),
+            constraint=models.CheckConstraint(condition=models.Q(('net__lte', Decimal('99999999999999999999'))), name='payable_net_is_a_number'),
         ),
         migrations.AddConstraint(
             model_name='planprice',
@@ -685,7 +686,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='charge',
-            constraint=models.CheckConstraint(condition=models.Q(('amount', 'NaN'), _negated=True), name='charge_amount_is_a_number'),
+            constraint=models.CheckConstraint(condition=models.Q(('amount__lte', Decimal('99999999999999999999'))), name='charge_amount_is_a_number'),
         ),
         migrations.AddConstraint(
             model_name='charge',

@@ -1,7 +1,7 @@
 from django.db import models
 from django.db.models import Q
 
-from apps.charging.models import EXACT, Cdr
+from apps.charging.models import EXACT, Cdr, are_numbers, are_numbers
 from apps.drivers.models import Account, Contract
 
 from .plans import Plan, PlanPrice
@@ -52,11 +52,13 @@ class Charge(models.Model):
                 fields=["cdr", "share"], condition=Q(netted_at=None), name="charge_one_active_per_cdr_and_share"
             ),
             models.UniqueConstraint(
-                fields=["contract", "period"], condition=Q(kind="FEE", netted_at=None), name="charge_one_fee_per_contract_and_month"
+                fields=["contract", "period", "supplied_on"],
+                condition=Q(kind="FEE", netted_at=None),
+                name="charge_one_fee_per_contract_and_part_of_month",
             ),
             models.CheckConstraint(condition=Q(kind="FEE") ^ Q(cdr__isnull=False), name="charge_of_a_cdr_or_a_fee"),
             models.CheckConstraint(condition=Q(kind="CREDIT") ^ Q(reverses=None), name="charge_credit_reverses_another"),
-            models.CheckConstraint(condition=~Q(amount="NaN"), name="charge_amount_is_a_number"),
+            *are_numbers("charge", "amount"),
             models.CheckConstraint(
                 condition=Q(vat_category="S", vat_rate__isnull=False) | ~Q(vat_category="S") & Q(vat_rate=None),
                 name="charge_standard_category_has_a_rate",
@@ -112,7 +114,7 @@ class Payable(models.Model):
     decided_at = models.DateTimeField()
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=~Q(net="NaN"), name="payable_net_is_a_number")]
+        constraints = are_numbers("payable", "net")
         indexes = [models.Index(fields=["cdr"], name="payable_not_accepted", condition=Q(is_accepted=False))]
 
     def __str__(self) -> str:
