@@ -16,10 +16,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
-from hashlib import blake2b
 from http import HTTPStatus
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
 import httpcore
@@ -30,6 +29,7 @@ from .addresses import PrivateHosts, reachable
 from .envelope import SUCCESS, encode
 from .errors import InvalidObject, PeerFailed
 from .objects import Party
+from .paging import Crawl, Page, next_link
 from .types import write_moment
 from .versions import V221, Version
 
@@ -44,8 +44,6 @@ MOST_PACKED = 50
 
 LONGEST_URL = 2000
 LONGEST_REASON = 500
-MOST_PAGES = 200_000
-MOST_EMPTY_PAGES = 3
 TRIES = 3
 LONGEST_WAIT = 30
 """Seconds we wait within a pull if the peer asks for it; whoever wants us to wait longer is called again later."""
@@ -63,18 +61,6 @@ class Answer(NamedTuple):
     status_code: int
     http_status: int
     headers: dict[str, str]
-
-
-class Page(NamedTuple):
-    """A page of a list: each object's own bytes, and how many the peer says there are in all.
-
-    `timestamp` is the peer's clock when it answered, which may serve as the next `date_from` (TR-20).
-    """
-
-    bodies: list[bytes]
-    total: int | None
-    url: str
-    timestamp: datetime | None
 
 
 class Call(NamedTuple):
@@ -143,14 +129,14 @@ class Peer:
 
         The Link is taken as it is (TR-18, TR-19), as long as it stays on the origin and gets us further.
         """
-        crawl = _Crawl(url)
+        crawl = Crawl(url)
         next_url: str | None = _with_params(url, params)
         while next_url is not None:
             page, next_url = self._page(crawl, next_url)
             yield page
             next_url = crawl.following(page, next_url)
 
-    def _page(self, crawl: "_Crawl", url: str) -> tuple[Page, str | None]:
+    def _page(self, crawl: Crawl, url: str) -> tuple[Page, str | None]:
         page, next_url = self._read_page(url)
         earlier = crawl.before_the_gap(page)
         return self._read_page(earlier) if earlier else (page, next_url)
@@ -521,83 +507,3 @@ class _Unpacker:
         if self._size > most:
             raise _Bomb("the answer unpacks to far more than it is")
         return part
-
-
-# --- Pages ----------------------------------------------------------------------------------------------------------
-
-_LINK = re.compile(r"<([^>]*)>((?:[^,\"]|\"[^\"]*\")*)")
-_NEXT = re.compile(r";\s*rel\s*=\s*(?:\"(?:[^\"]*\s)?next(?:\s[^\"]*)?\"|next(?=[\s;]|\Z))", re.IGNORECASE)
-
-
-def next_link(header: str, url: str) -> str | None:
-    """The URL of the next page (RFC 8288), relative ones too; None on the last page."""
-    for target, parameters in _LINK.findall(header):
-        if _NEXT.search(parameters) and target.strip():
-            return urljoin(url, target.strip())
-    return None
-
-
-def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port: who gets to see our token."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-
-
-class _Crawl:
-    """Keeps a walk through pages from going astray or round in circles (trust S23, S34)."""
-
-    def __init__(self, url: str):
-        self._url = url
-        self._urls: set[str] = set()
-        self._contents: set[bytes] = set()
-        self._read = 0
-        self._empty = 0
-        self._total: int | None = None
-
-    def before_the_gap(self, page: Page) -> str | None:
-        """Where to read a page again: an object before it went away meanwhile, and the rest moved up (TR-18)."""
-        before, self._total = self._total, page.total
-        if before is None or page.total is None or page.total >= before:
-            return None
-        query = dict(parse_qsl(urlsplit(page.url).query, keep_blank_values=True))
-        offset = query.get("offset", "")
-        if not offset.isdecimal() or int(offset) < before - page.total:
-            return None
-        earlier = urlencode(query | {"offset": int(offset) - (before - page.total)})
-        return urlsplit(page.url)._replace(query=earlier).geturl()
-
-    def following(self, page: Page, next_url: str | None) -> str | None:
-        """Where the walk goes on, None at its end; PeerFailed where it leads nowhere."""
-        self._urls.add(page.url)
-        self._read += len(page.bodies)
-        self._empty = 0 if page.bodies else self._empty + 1
-        is_repeated = self._is_repeated(page)
-        if next_url is None:
-            return None
-        self._refuse_other_origin(next_url)
-        if next_url in self._urls or is_repeated:
-            if page.total is not None and self._read >= page.total:
-                return None
-            raise self._astray("the pages lead in a circle")
-        if self._empty > MOST_EMPTY_PAGES or len(self._urls) >= MOST_PAGES:
-            raise self._astray("the pages have no end")
-        return next_url
-
-    def _is_repeated(self, page: Page) -> bool:
-        if not page.bodies:
-            return False
-        content = blake2b(b"\n".join(page.bodies), digest_size=16).digest()
-        is_repeated = content in self._contents
-        self._contents.add(content)
-        return is_repeated
-
-    def _refuse_other_origin(self, next_url: str) -> None:
-        try:
-            is_same = origin(next_url) == origin(self._url)
-        except ValueError:
-            is_same = False
-        if not is_same:
-            raise self._astray(f"the next page is on another host: {_legible(next_url)}", permanent=True)
-
-    def _astray(self, reason: str, permanent: bool = False) -> PeerFailed:
-        return PeerFailed(reason, http_status=HTTPStatus.OK, status_code=SUCCESS, permanent=permanent, url=self._url)
