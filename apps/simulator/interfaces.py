@@ -186,6 +186,8 @@ class Interfaces:
         if "no_headers" in struck:
             reply.headers.clear()
         facts = {"module": module, "offset": offset, "total": len(items), "ids": [item.key for item in page]}
+        if module == "locations":
+            facts["evses"] = [len(msgspec.json.decode(item.body)["evses"]) for item in page]
         self.ledger.write(self.clock(), "served", f"{version} {module}", **facts)
         return reply
 

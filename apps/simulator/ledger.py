@@ -19,7 +19,7 @@ kind
                   location_id, evse_uid, start, end, kwh, hours, parking_hours, currency, net, gross, component_net,
                   tariff_id, credit, credit_reference, location_url. One line per attempt.
   cdr_read        is_same: what the receiver shows at the Location it gave
-  served          module, offset, total, ids: a page of ours that was fetched
+  served          module, offset, total, ids: a page of ours that was fetched; evses: how many each location has
 """
 
 import json

@@ -79,7 +79,7 @@ class Month:
     def _stays(self, token: dict[str, Any], slots: list[Slot]) -> Iterator[dict[str, Any]]:
         country = "DE" if token["contract_id"].upper().startswith("DE") else "SE"
         home = self._neighbourhood(country)
-        away = self._neighbourhood("SE" if country == "DE" else "DE") if self.rng.random() < 0.15 else []
+        away = self._neighbourhood("DE") if country == "SE" and self.rng.random() < 0.15 else []
         for slot in slots:
             yield self._cdr(token, self._free(_around(slot, home, away) or home, slot), slot)
 

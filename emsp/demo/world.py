@@ -8,6 +8,11 @@ import random
 from dataclasses import dataclass, field
 from datetime import date
 
+from stdnum import luhn
+from stdnum.iso7064 import mod_11_10
+
+from apps.drivers.contract_ids import check_digit
+
 SEED = 20260401
 ACCOUNTS = 200
 BLOCKED_CARDS = 5
@@ -70,6 +75,7 @@ class World:
         return {
             "month": f"{self.month:%Y-%m}",
             "seed": SEED,
+            "company": COMPANY,
             "registrations": REGISTRATIONS,
             "series": [[country, kind, prefix] for (country, kind), prefix in SERIES.items()],
             "rates": RATES,
@@ -111,11 +117,12 @@ def private_person(number: int, dice: random.Random) -> dict:
 
 def swedish_company(number: int, dice: random.Random) -> dict:
     postal_code, city = dice.choice(CITIES)
+    organisation = f"559{number:06}" + luhn.calc_check_digit(f"559{number:06}")
     name = f"{LAST_NAMES[number % 20]}s {SWEDISH_FIRMS[number // 20]} {number} AB"
     return {
         "account": name, "kind": "company", "name": name, "street": street(dice), "postal_code": postal_code, "city": city,
-        "country": "SE", "currency": "SEK", "language": "sv", "vat_id": f"SE5590{number:06}01",
-        "organisation_no": f"5590{number // 100:02}-{number:04}", "cost_centre": f"KS{number:03}",
+        "country": "SE", "currency": "SEK", "language": "sv", "vat_id": f"SE{organisation}01",
+        "organisation_no": f"{organisation[:6]}-{organisation[6:]}", "cost_centre": f"KS{number:03}",
         "email": f"ekonomi{number:03}@foretag.example", "plan": "Företag",
     }  # fmt: skip
 
@@ -126,7 +133,7 @@ def german_company(number: int, dice: random.Random) -> dict:
     return {
         "account": name, "kind": "company", "name": name, "street": f"Hafenstraße {dice.randint(1, 90)}",
         "postal_code": postal_code, "city": city, "country": "DE", "currency": "EUR", "language": "en",
-        "vat_id": f"DE3{number:08}", "organisation_no": f"HRB {10000 + number}",
+        "vat_id": f"DE3{number:07}" + mod_11_10.calc_check_digit(f"3{number:07}"), "organisation_no": f"HRB {10000 + number}",
         "email": f"rechnung{number:03}@firmen.example", "plan": "Flotte",
     }  # fmt: skip
 
@@ -147,10 +154,16 @@ def card_row(account: dict, number: int, place: int, dice: random.Random) -> dic
         "name": account["name"],
         "driver": driver if private else f"{driver} ({place + 1})",
         "email": account["email"] if private else f"forare{number:03}.{place + 1}@foretag.example",
-        "contract_id": "",
+        "contract_id": "" if account["country"] == "SE" else german_contract(number, place),
         "token_uid": f"04{dice.getrandbits(48):012X}",
         "token_type": "RFID",
         "visual_number": f"NLM-{number:03}-{place + 1}",
         "whitelist": "ALLOWED",
         "valid": "true",
     }
+
+
+def german_contract(number: int, place: int) -> str:
+    """A German fleet has German contract ids; the charge point operator takes them for people who live there."""
+    body = f"DEEMPC{number:05}{place + 1:03}"
+    return f"DE-EMP-{body[5:]}-{check_digit(body)}"
