@@ -3,6 +3,7 @@
 import apps.billing.models.validity
 import django.contrib.postgres.constraints
 import django.contrib.postgres.fields.ranges
+import django.contrib.postgres.operations
 import django.db.models.deletion
 import django.db.models.expressions
 import pgtrigger.compiler
@@ -24,6 +25,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        django.contrib.postgres.operations.BtreeGistExtension(),
         migrations.CreateModel(
             name='InvoiceRun',
             fields=[
@@ -674,7 +676,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='charge',
-            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'FEE'), ('netted_at', None)), fields=('contract', 'period'), name='charge_one_fee_per_contract_and_month'),
+            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'FEE'), ('netted_at', None)), fields=('contract', 'period', 'supplied_on'), name='charge_one_fee_per_contract_and_part_of_month'),
         ),
         migrations.AddConstraint(
             model_name='charge',
