@@ -7,6 +7,7 @@ from django.db import connection, transaction
 from apps.charging import zones
 from apps.charging.checks import RULES, Facts, Reference, judge
 from apps.charging.models import Cdr, Finding
+from apps.charging.verdicts import why_not_released
 
 REFERENCES = """
 SELECT told.id, original.id IS NOT NULL, coalesce(original.is_credit, false), earlier.ocpi_id, foreigner.name
@@ -53,7 +54,9 @@ def check_due(now: datetime, limit: int = 1000) -> int:
     May run at once in several workers, and again at any time: the findings of a CDR are replaced, one row per rule.
     """
     cdrs = list(_due(limit))
-    references = _references([cdr.pk for cdr in cdrs if cdr.is_credit and cdr.credits_id is None and cdr.credit_reference_id])
+    references = _references(
+        [cdr.pk for cdr in cdrs if cdr.is_credit and cdr.credits_id is None and cdr.credit_reference_id]
+    )
     found = [(cdr.pk, rule, reason) for cdr in cdrs for rule, reason in judge(Facts(cdr, references.get(cdr.pk)))]
     _write([cdr.pk for cdr in cdrs], found, now)
     with connection.cursor() as cursor:
@@ -89,6 +92,13 @@ def _zone(cdr: Cdr) -> str:
 
 
 def release(finding: Finding, now: datetime) -> None:
-    """Staff looked, and let it pass (BIL-33)."""
-    if not Finding.objects.filter(pk=finding.pk, driver_severity__lt=Finding.Severity.BLOCK).update(is_released=True):
-        raise CannotRelease(f"{finding.code} blocks the CDR: it is not billed; the CPO must credit it")
+    """Staff looked, and let it pass (BIL-33). CannotRelease says why not."""
+    reason = why_not_released(finding, finding.cdr)
+    if reason:
+        raise CannotRelease(reason)
+    Finding.objects.filter(pk=finding.pk, reason=finding.reason).update(is_released=True)
+
+
+def hold_again(finding: Finding) -> None:
+    """Staff changed their mind. What has been billed meanwhile stays billed."""
+    Finding.objects.filter(pk=finding.pk).update(is_released=False)

@@ -63,7 +63,15 @@ class Facts:
 
 def end_before_start(facts: Facts) -> str:
     cdr = facts.cdr
-    return f"ends at {cdr.ended_at:%Y-%m-%d %H:%M:%S}, before it starts at {cdr.started_at:%Y-%m-%d %H:%M:%S}" if cdr.ended_at < cdr.started_at else ""
+    return (
+        f"ends at {_at(cdr.ended_at)}, before it starts at {_at(cdr.started_at)}"
+        if cdr.ended_at < cdr.started_at
+        else ""
+    )
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def nobodys(facts: Facts) -> str:
@@ -80,11 +88,11 @@ def token_not_valid(facts: Facts) -> str:
     if token is None or _was_allowed(cdr):
         return ""
     if token.valid_from and cdr.started_at < token.valid_from:
-        return f"card {token} is valid from {token.valid_from:%Y-%m-%d %H:%M:%S} only; charging began at {cdr.started_at:%Y-%m-%d %H:%M:%S}"
+        return f"card {token} is valid from {_at(token.valid_from)} only; charging began at {_at(cdr.started_at)}"
     grace = timedelta() if token.whitelist == Token.Whitelist.NEVER or token.type in ALWAYS_ASKED else WHITELIST_GRACE
     for reason, since in _ends(token):
         if since and cdr.started_at > since + grace:
-            return f"{reason} since {since:%Y-%m-%d %H:%M:%S}; charging began at {cdr.started_at:%Y-%m-%d %H:%M:%S}"
+            return f"{reason} since {_at(since)}; charging began at {_at(cdr.started_at)}"
     return ""
 
 
@@ -137,7 +145,9 @@ def _misfit(name: str, price: objects.Price) -> str:
     for tax in price.taxes or ():
         expected = tax.amount if tax.percentage is None else price.before_taxes * tax.percentage / 100
         if abs(tax.amount - expected) > TOLERANCE:
-            return f"{name}: {tax.name} is {tax.amount:f}, {tax.percentage:f} % of {price.before_taxes:f} is {expected:f}"
+            return (
+                f"{name}: {tax.name} is {tax.amount:f}, {tax.percentage:f} % of {price.before_taxes:f} is {expected:f}"
+            )
     total = price.tax_total or Decimal(0)
     if (-total if price.before_taxes < 0 else total) < -TOLERANCE:
         return f"{name}: {price.before_taxes:f} before taxes is more than {price.before_taxes + total:f} with them"
@@ -206,25 +216,63 @@ def unknown_money_words(facts: Facts) -> str:
 
 
 class Rule(NamedTuple):
+    """`title` says in a few words what the code means; `advice` what staff can do about it, if anything."""
+
     code: str
     holds: Callable[[Facts], str]
     driver: Finding.Severity
     cpo: Finding.Severity
+    title: str
+    advice: str
 
 
 RULES = (
-    Rule("V-07", end_before_start, BLOCK, BLOCK),
-    Rule("V-20", nobodys, HOLD, HOLD),
-    Rule("V-21", token_not_valid, HOLD, HOLD),
-    Rule("V-35", components_do_not_add_up, WARN, HOLD),
-    Rule("V-38", taxes_do_not_fit, INFO, WARN),
-    Rule("V-40", wrong_sign, BLOCK, BLOCK),
-    Rule("V-41", credits_nothing_known, HOLD, HOLD),
-    Rule("V-42", not_the_negative, HOLD, HOLD),
-    Rule("V-43", wrong_reference, BLOCK, BLOCK),
-    Rule("ENUM", unknown_money_words, HOLD, HOLD),
+    Rule("V-07", end_before_start, BLOCK, BLOCK, "ends before it starts", "The CPO must credit it and send it anew."),
+    Rule(
+        "V-20",
+        nobodys,
+        HOLD,
+        HOLD,
+        "unknown card",
+        "Attach the card to a contract, or enrol it; it matches by itself then.",
+    ),
+    Rule(
+        "V-21", token_not_valid, HOLD, HOLD, "card was not valid", "Release it to bill it, or dispute it with the CPO."
+    ),
+    Rule("V-35", components_do_not_add_up, WARN, HOLD, "costs do not add up", "Ask the CPO which is right."),
+    Rule(
+        "V-38", taxes_do_not_fit, INFO, WARN, "taxes do not fit", "Ask the CPO for a corrected CDR if taxes are owed."
+    ),
+    Rule("V-40", wrong_sign, BLOCK, BLOCK, "wrong sign of the cost", "The CPO must correct it."),
+    Rule(
+        "V-41",
+        credits_nothing_known,
+        HOLD,
+        HOLD,
+        "credit of a CDR that has not come",
+        "It is linked as soon as the CDR comes.",
+    ),
+    Rule(
+        "V-42",
+        not_the_negative,
+        HOLD,
+        HOLD,
+        "credit of another amount",
+        "Release it to credit the driver in full, or ask the CPO.",
+    ),
+    Rule("V-43", wrong_reference, BLOCK, BLOCK, "credit that must not be", "The CPO must explain it."),
+    Rule(
+        "ENUM",
+        unknown_money_words,
+        HOLD,
+        HOLD,
+        "unknown words about money",
+        "Release it if they do not matter, or ask the CPO.",
+    ),
 )
-"""The defaults of the billing rules. V-21 is a candidate for a dispute, so it is not paid for before somebody looked."""
+"""The defaults of the billing rules. V-21 may be disputed, so it is not paid for before somebody looked."""
+
+BY_CODE = {rule.code: rule for rule in RULES}
 
 
 def judge(facts: Facts) -> list[tuple[Rule, str]]:

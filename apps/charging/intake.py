@@ -37,10 +37,12 @@ ACCEPT = f"""
 INSERT INTO charging_cdr AS cdr ({COLUMNS}, time_zone, token_id, contract_id, authorization_id)
 SELECT {", ".join(f'told."{name}"' for name in EVIDENCE)},
     coalesce(nullif(place.time_zone, ''), told.zone), {TOKEN}, {CONTRACT}, granted.id
-FROM unnest({", ".join(f"%b::{kind}[]" for kind in (*EVIDENCE.values(), "text"))}) AS told ({COLUMNS}, zone)
+FROM unnest({", ".join(f"%b::{kind}[]" for kind in (*EVIDENCE.values(), "text"))}) WITH ORDINALITY
+    AS told ({COLUMNS}, zone, nth)
 {JOINS}
 LEFT JOIN locations_location place
     ON place.party_id = told.party_id AND upper(place.ocpi_id) = upper(told.location_id)
+ORDER BY told.nth
 ON CONFLICT (party_id, upper(ocpi_id)) DO NOTHING
 RETURNING public_id, is_credit OR EXISTS (
     SELECT FROM charging_cdr waiting
@@ -48,7 +50,8 @@ RETURNING public_id, is_credit OR EXISTS (
         AND upper(waiting.credit_reference_id) = upper(cdr.ocpi_id)
 )
 """
-"""Written, matched and placed in one statement, be it one CDR or a page of them (decision 25)."""
+"""Written, matched and placed in one statement, be it one CDR or a page of them (decision 25). In the order given: of
+two copies in a page the first is kept, and two pages that share keys lock them in one order and never deadlock."""
 
 KNOWN = """
 SELECT key.party_id, key.id, cdr.public_id, cdr.content_hash, cdr.body, cdr.version, cdr.received_at

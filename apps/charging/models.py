@@ -2,7 +2,7 @@ import uuid
 from decimal import Decimal
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Exists, OuterRef, Q, Value, When
 from django.db.models.functions import Upper
 
 from apps.drivers.models import Contract
@@ -83,6 +83,52 @@ class SessionPeriod(models.Model):
         return f"{self.session} {self.started_at:%H:%M}"
 
 
+class CdrQuerySet(models.QuerySet):
+    """CDRs by what we think of them. What has been billed is not known here: that is billing's."""
+
+    def unchecked(self):
+        """New ones, and those about which we learnt something since."""
+        return self.filter(checked_at=None)
+
+    def unmatched(self):
+        """Nobody can be billed for them until somebody finds out whose they are (BIL-34)."""
+        return self.filter(contract=None)
+
+    def fit_to_bill(self):
+        """Checked, somebody's, and nothing that holds it: rating takes them from here (BIL-33)."""
+        return self.filter(~Exists(_held("driver_severity")), contract__isnull=False, checked_at__isnull=False)
+
+    def fit_to_pay(self):
+        """Checked, and nothing that keeps us from accepting what the CPO asks for (BIL-33)."""
+        refused = Finding.objects.filter(cdr=OuterRef("pk"), cpo_severity=Finding.Severity.BLOCK)
+        return self.filter(~Exists(_held("cpo_severity")), ~Exists(refused), checked_at__isnull=False)
+
+    def with_standing(self):
+        """Each with its `standing`, as one word for the driver's side."""
+        blocked = _held("driver_severity").filter(driver_severity=Finding.Severity.BLOCK)
+        rules = [
+            When(checked_at=None, then=Value(Standing.UNCHECKED)),
+            When(Exists(blocked), then=Value(Standing.BLOCKED)),
+            When(contract=None, then=Value(Standing.UNMATCHED)),
+            When(Exists(_held("driver_severity")), then=Value(Standing.HELD)),
+        ]
+        return self.annotate(standing=Case(*rules, default=Value(Standing.FIT), output_field=models.CharField()))
+
+
+def _held(side: str):
+    return Finding.objects.filter(cdr=OuterRef("pk"), is_released=False, **{f"{side}__gte": Finding.Severity.HOLD})
+
+
+class Standing(models.TextChoices):
+    """What stands between a CDR and the driver's bill."""
+
+    UNCHECKED = "UNCHECKED", "checks are due"
+    UNMATCHED = "UNMATCHED", "nobody's yet"
+    BLOCKED = "BLOCKED", "blocked"
+    HELD = "HELD", "held"
+    FIT = "FIT", "fit to bill"
+
+
 class Cdr(models.Model):
     """A charge detail record as the CPO sealed it: stored before it is judged, never changed (CDR-03, trust D3).
 
@@ -133,9 +179,16 @@ class Cdr(models.Model):
     )
     authorization = models.ForeignKey(Authorization, models.PROTECT, null=True, blank=True, related_name="cdrs")
     credits = models.OneToOneField(
-        "self", models.PROTECT, null=True, blank=True, related_name="credited_by", help_text="The CDR that this one takes back."
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="credited_by",
+        help_text="The CDR that this one takes back.",
     )
     checked_at = models.DateTimeField(null=True, blank=True, help_text="Empty: its checks are due.")
+
+    objects = CdrQuerySet.as_manager()
 
     class Meta:
         verbose_name = "CDR"

@@ -92,7 +92,9 @@ def _bodies(keys: list[Key]) -> dict[Key, tuple]:
 
 def _replace_periods(sessions: list[tuple[int, bool, objects.Session]]) -> None:
     """What a PUT no longer has goes (SES-01); a session that is new has nothing to lose."""
-    rows = [row for pk, _, session in sessions for row in _period_rows(pk, session.charging_periods, session.last_updated)]
+    rows = [
+        row for pk, _, session in sessions for row in _period_rows(pk, session.charging_periods, session.last_updated)
+    ]
     known = [pk for pk, is_new, _ in sessions if not is_new]
     if known:
         kept = [[pk for pk, *_ in rows], [started_at for _, started_at, *_ in rows]]
