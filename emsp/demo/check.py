@@ -23,7 +23,9 @@ def check(world: World, ledger: Path, folder: Path, fault: int | None = None) ->
             sabotage.SABOTAGES[fault].plant(world.month)
         write_files(world, ledger, folder)
         transaction.set_rollback(fault is not None)
-    done = subprocess.run([sys.executable, recount.__file__, str(folder)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-I", recount.__file__, str(folder)], capture_output=True, text=True, check=False
+    )
     return done.returncode == 0, (done.stdout + done.stderr).strip()
 
 

@@ -49,7 +49,9 @@ class Ledger:
     def served(self, module: str) -> dict[str, int]:
         """Ids of what was fetched, with the number of parts where an object has parts."""
         pages = [entry for entry in self.entries["served"] if entry["module"] == module]
-        return {key: size for page in pages for key, size in zip(page["ids"], page.get("evses") or page["ids"], strict=True)}
+        return {
+            key: size for page in pages for key, size in zip(page["ids"], page.get("evses") or page["ids"], strict=True)
+        }
 
 
 class Expected:
@@ -114,7 +116,9 @@ class Expected:
         sums = defaultdict(Decimal)
         for line in [*self.lines.values(), *self.fees]:
             sums[document_key(line), line["basis"], line["rate"], line["series"]] += line["amount"]
-        return {key: {"series": series} | totals(basis, rate, sum_) for (key, basis, rate, series), sum_ in sums.items()}
+        return {
+            key: {"series": series} | totals(basis, rate, sum_) for (key, basis, rate, series), sum_ in sums.items()
+        }
 
     def summary(self) -> dict:
         """The same sections and names as summary.json."""
@@ -188,7 +192,13 @@ class Expected:
         for (_, _, currency, category), document in self.documents.items():
             groups[document["series"], currency, category].append(document)
         return [
-            {"series": series, "currency": currency, "VAT category": category, "documents": len(those), "PDFs": len(those)}
+            {
+                "series": series,
+                "currency": currency,
+                "VAT category": category,
+                "documents": len(those),
+                "PDFs": len(those),
+            }
             | {name: shown(sum(document[name] for document in those)) for name in ("net", "vat", "gross")}
             for (series, currency, category), those in sorted(groups.items())
         ]
@@ -234,7 +244,9 @@ class Books:
         billed = Counter((row["account"], billed_amount(row)) for row in self.rows if not row["cdr"])
         wanted = Counter((fee["account"], fee["amount"]) for fee in expected.fees)
         yield from (f"monthly fee {amount} of {account}: not billed" for account, amount in wanted - billed)
-        yield from (f"monthly fee {amount} of {account}: billed, and must not be" for account, amount in billed - wanted)
+        yield from (
+            f"monthly fee {amount} of {account}: billed, and must not be" for account, amount in billed - wanted
+        )
 
     def _check_documents(self, expected: Expected) -> Iterator[str]:
         seen = Counter(document_key(rows[0]) for rows in self.documents.values())
@@ -245,7 +257,15 @@ class Books:
             yield from self._check_document(number, rows, wanted)
 
     def _check_document(self, number: str, rows: list[dict], wanted: dict | None) -> Iterator[str]:
-        if len({tuple(row[name] for name in ("account", "document_net", "document_vat", "document_gross")) for row in rows}) > 1:
+        if (
+            len(
+                {
+                    tuple(row[name] for name in ("account", "document_net", "document_vat", "document_gross"))
+                    for row in rows
+                }
+            )
+            > 1
+        ):
             yield f"document {number}: its lines do not agree on what it is"
         said = {name: Decimal(rows[0][f"document_{name}"]) for name in ("net", "vat", "gross")}
         lines = sum(Decimal(row["line_net"]) for row in rows)
@@ -273,7 +293,11 @@ def differences(row: dict, line: dict) -> Iterator[str]:
     for name in ("account", "seller_vat_id", "currency", "vat_category", "plan", "token_uid"):
         if row[name] != line[name]:
             yield f"CDR {row['cdr']}, {name}: the books say {row[name]}, recounted {line[name]}"
-    numbers = {"energy_kwh": Decimal(row["energy_kwh"]), "rate": Decimal(row["vat_rate"] or 0), "amount": billed_amount(row)}
+    numbers = {
+        "energy_kwh": Decimal(row["energy_kwh"]),
+        "rate": Decimal(row["vat_rate"] or 0),
+        "amount": billed_amount(row),
+    }
     for name, number in numbers.items():
         if number != line[name]:
             yield f"CDR {row['cdr']}, {name}: the books say {shown(number)}, recounted {shown(line[name])}"

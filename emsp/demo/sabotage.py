@@ -121,7 +121,9 @@ def _bill(like: InvoiceLine, cdr: Cdr, invoice: Invoice) -> None:
 
 
 def _copied(row, **changed):
-    values = {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields if not field.primary_key}
+    values = {
+        field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields if not field.primary_key
+    }
     copy = type(row)(**values)
     for name, value in changed.items():
         setattr(copy, name, value)

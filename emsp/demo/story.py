@@ -26,7 +26,7 @@ from apps.partners.pull import want
 from apps.tokens.models import Token, TokenDelivery
 
 from . import founding
-from .operator import Operator
+from .cpo import Operator
 from .world import World, make_world
 
 STRANGER = "04D00DFEED0B0E"
@@ -142,7 +142,9 @@ def pushes(stage: Stage) -> str:
     if not stage.operator.has_played("cdrs"):
         stage.operator.play("cdrs", stage.show, month=f"{stage.world.month:%Y-%m}", count=CDRS, pull_only=PULL_ONLY)
     told = stage.operator.state()["played"]["cdrs"]
-    return f"{told['made']} CDRs of {stage.world.month:%B %Y}: all but {told['pull_only']} were pushed, one was refused."
+    return (
+        f"{told['made']} CDRs of {stage.world.month:%B %Y}: all but {told['pull_only']} were pushed, one was refused."
+    )
 
 
 def pull(stage: Stage) -> str:
@@ -187,7 +189,9 @@ CHAPTERS = (company, registration, publication, cards, readers, sessions, pushes
 
 
 def partners():
-    return Partner.objects.filter(parties__in=Party.objects.filter(country_code=PARTY[0], party_id=PARTY[1]), state=Partner.State.CONNECTED)
+    return Partner.objects.filter(
+        parties__in=Party.objects.filter(country_code=PARTY[0], party_id=PARTY[1]), state=Partner.State.CONNECTED
+    )
 
 
 def us() -> objects.Party:

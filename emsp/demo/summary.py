@@ -15,8 +15,6 @@ from apps.tariffs.models import Tariff
 from apps.tokens.cards import read_cards
 from apps.tokens.models import Authorization, Token, TokenDelivery
 
-NOT_LOGGED = {"authorization"}
-
 
 def summarise(month: date) -> dict:
     """Every figure, by section; money and energy as text."""
@@ -33,7 +31,10 @@ def summarise(month: date) -> dict:
         "sessions": counted(Session.objects, "status"),
         "CDRs": cdrs(month),
         "owed to the CPO": {row["currency"]: owed(row) for row in payables()},
-        "held": {row["code"]: row["count"] for row in Held.objects.values("code").annotate(count=Count("pk")).order_by("code")},
+        "held": {
+            row["code"]: row["count"]
+            for row in Held.objects.values("code").annotate(count=Count("pk")).order_by("code")
+        },
         "invoices": [series(row) for row in documents(month)],
         "accounts": {
             "enrolled": Account.objects.count(),
@@ -55,7 +56,9 @@ def cards() -> dict:
 
 def cdrs(month: date) -> dict:
     lines = InvoiceLine.objects.filter(invoice__period=month)
-    billed = lines.filter(charge__kind=Charge.Kind.USAGE).aggregate(count=Count("pk"), energy=Sum("charge__cdr__energy"))
+    billed = lines.filter(charge__kind=Charge.Kind.USAGE).aggregate(
+        count=Count("pk"), energy=Sum("charge__cdr__energy")
+    )
     posts = Exchange.objects.filter(direction=Exchange.Direction.IN, module="cdrs", method="POST")
     return {
         "received": Cdr.objects.count(),
@@ -74,7 +77,12 @@ def cdrs(month: date) -> dict:
 
 def payables():
     accepted, disputed = Q(is_accepted=True), Q(is_accepted=False)
-    sums = {"count": Count("pk"), "net": Sum("net"), "accepted": Sum("net", filter=accepted), "disputed": Sum("net", filter=disputed)}
+    sums = {
+        "count": Count("pk"),
+        "net": Sum("net"),
+        "accepted": Sum("net", filter=accepted),
+        "disputed": Sum("net", filter=disputed),
+    }
     return Payable.objects.values("currency").annotate(**sums).order_by("currency")
 
 
@@ -85,7 +93,13 @@ def owed(row: dict) -> dict:
 def documents(month: date):
     groups = Invoice.objects.filter(period=month).values("series__prefix", "currency", "vat_category")
     rendered = Count("pk", filter=Q(document__rendered_at__isnull=False))
-    sums = {"count": Count("pk"), "net_sum": Sum("net"), "vat_sum": Sum("vat"), "gross_sum": Sum("gross"), "pdfs": rendered}
+    sums = {
+        "count": Count("pk"),
+        "net_sum": Sum("net"),
+        "vat_sum": Sum("vat"),
+        "gross_sum": Sum("gross"),
+        "pdfs": rendered,
+    }
     return groups.annotate(**sums).order_by("series__prefix", "currency", "vat_category")
 
 

@@ -34,7 +34,12 @@ COMPANY = {
     "has_f_tax": True,
 }
 REGISTRATIONS = {"SE": "SE556712345801", "DE": "DE123456788"}
-SERIES = {("SE", "INVOICE"): "SE", ("SE", "CREDIT_NOTE"): "SEK-", ("DE", "INVOICE"): "DE", ("DE", "CREDIT_NOTE"): "DEK-"}
+SERIES = {
+    ("SE", "INVOICE"): "SE",
+    ("SE", "CREDIT_NOTE"): "SEK-",
+    ("DE", "INVOICE"): "DE",
+    ("DE", "CREDIT_NOTE"): "DEK-",
+}
 RATES = {"SE": "25", "DE": "19"}
 
 PLANS = [
@@ -49,13 +54,21 @@ PLANS = [
 ]  # fmt: skip
 """Prices per country: per kWh, per minute, per session; the empty country is everywhere else."""
 
-FIRST_NAMES = "Anna Erik Maria Lars Karin Johan Sara Nils Eva Åsa Oskar Elin Gustav Ida Björn Lena Per Märta Ola Tove".split()
+FIRST_NAMES = (
+    "Anna Erik Maria Lars Karin Johan Sara Nils Eva Åsa Oskar Elin Gustav Ida Björn Lena Per Märta Ola Tove".split()
+)
 LAST_NAMES = (
     "Andersson Johansson Karlsson Nilsson Eriksson Larsson Olsson Persson Svensson Gustafsson "
     "Pettersson Lindberg Jönsson Hansson Bergström Lundqvist Åkesson Sjöberg Öberg Nyström"
 ).split()
 STREETS = "Storgatan Kyrkogatan Skolgatan Björkvägen Ängsvägen Parkgatan Järnvägsgatan Nygatan".split()
-CITIES = [("114 55", "Stockholm"), ("411 05", "Göteborg"), ("211 20", "Malmö"), ("753 20", "Uppsala"), ("582 22", "Linköping")]
+CITIES = [
+    ("114 55", "Stockholm"),
+    ("411 05", "Göteborg"),
+    ("211 20", "Malmö"),
+    ("753 20", "Uppsala"),
+    ("582 22", "Linköping"),
+]
 SWEDISH_FIRMS = "Bygg Åkeri Konsult Måleri El Städ Livs Trädgård Rör Taxi".split()
 GERMAN_FIRMS = "Logistik Pflegedienst Handwerk Elektro Gartenbau".split()
 GERMAN_CITIES = [("10115", "Berlin"), ("20095", "Hamburg"), ("24103", "Kiel"), ("18055", "Rostock")]
@@ -149,7 +162,11 @@ def cards_of(account: dict, dice: random.Random) -> int:
 def card_row(account: dict, number: int, place: int, dice: random.Random) -> dict:
     """One line of the import file: a driver with a card."""
     private = account["kind"] == "private"
-    driver = account["name"] if private else f"{FIRST_NAMES[(number + 7 * place) % 20]} {LAST_NAMES[(3 * number + place) % 20]}"
+    driver = (
+        account["name"]
+        if private
+        else f"{FIRST_NAMES[(number + 7 * place) % 20]} {LAST_NAMES[(3 * number + place) % 20]}"
+    )
     return {key: value for key, value in account.items() if key != "name"} | {
         "name": account["name"],
         "driver": driver if private else f"{driver} ({place + 1})",
