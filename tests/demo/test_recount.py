@@ -1,0 +1,195 @@
+"""The recount against a world so small that every figure of it was worked out by hand."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+from emsp.demo import recount
+
+PLANS = [
+    {"name": "Privat", "currency": "SEK", "basis": "gross", "monthly_fee": "49", "prices": {"": ("5.49", "0", "0")}},
+    {"name": "Flotte", "currency": "EUR", "basis": "net", "monthly_fee": "0", "prices": {"": ("0.41", "0.01", "0.20")}},
+]
+ANNA = {"account": "Anna", "kind": "private", "country": "SE", "vat_id": "", "token_uid": "AA", "plan": "Privat"}
+FLEET = {
+    "account": "Nord GmbH",
+    "kind": "company",
+    "country": "DE",
+    "vat_id": "DE1",
+    "token_uid": "BB",
+    "plan": "Flotte",
+}
+WORLD = {
+    "month": "2026-10",
+    "company": {"country": "SE"},
+    "registrations": {"SE": "SE5501", "DE": "DE9"},
+    "series": [["SE", "INVOICE", "SE"], ["DE", "INVOICE", "DE"]],
+    "rates": {"SE": "25", "DE": "19"},
+    "plans": PLANS,
+    "rows": [ANNA, FLEET],
+}
+
+
+def sent(key, uid, country, kwh, net, **facts):
+    currency = {"SWE": "SEK", "DEU": "EUR"}[country]
+    times = {"start": "2026-10-05T10:00:00Z", "end": "2026-10-05T11:00:00Z", "hours": "1"}
+    same = {"fault": None, "outcome": "OK", "credit": False, "credit_reference": None, "component_net": net}
+    return {
+        "kind": "cdr", "id": key, "party": f"{country[:2]}*LAD", "token_uid": uid, "country": country, "kwh": kwh,
+        "net": net, "currency": currency,
+    } | times | same | facts  # fmt: skip
+
+
+LEDGER = [
+    {"kind": "served", "module": "locations", "ids": ["L1", "L2"], "evses": [2, 3]},
+    {"kind": "served", "module": "tariffs", "ids": ["T1"]},
+    {"kind": "token", "id": "AA", "valid": True},
+    {"kind": "token", "id": "BB", "valid": True},
+    {"kind": "evse_status", "id": "E1", "evse_status": "CHARGING"},
+    {"kind": "authorization", "id": "AA", "allowed": "ALLOWED"},
+    {"kind": "authorization", "id": "ZZ", "allowed": None},
+    {"kind": "session", "id": "S1", "session_status": "ACTIVE"},
+    {"kind": "session", "id": "S1", "session_status": "COMPLETED"},
+    sent("C1", "aa", "SWE", "10.123", "30"),
+    sent("C1", "AA", "SWE", "10.123", "30"),
+    sent("C2", "AA", "SWE", "7.777", "20", outcome=None),
+    sent("C3", "BB", "DEU", "24.318", "9"),
+    sent("C4", "AA", "SWE", "5", "12"),
+    sent("C4-C", "AA", "SWE", "5", "-12", credit=True, credit_reference="C4"),
+    sent("C5", "ZZ", "SWE", "3", "8"),
+    sent("C6", "AA", "SWE", "1", "4", fault="refused", outcome="REFUSED"),
+    sent("C7", "AA", "SWE", "31.050", "99", component_net="89", end="2026-09-30T21:30:00Z"),
+]
+SUMMARY = {
+    "month": "2026-10",
+    "published": {"locations": 2, "EVSEs": 5, "tariffs": 1},
+    "EVSEs": {"AVAILABLE": 4, "CHARGING": 1},
+    "cards": {"enrolled": 2, "may charge": 2, "known to the CPO": 2},
+    "authorizations": {"ALLOWED": 1, "UNKNOWN": 1},
+    "sessions": {"COMPLETED": 1},
+    "CDRs": {
+        "received": 7, "posts": 8, "posts refused": 1, "in quarantine": 1, "credit CDRs": 1,
+        "taken back before billing": 2, "billed": 4, "billed kWh": "73.268", "late": 1, "held": 1, "monthly fees": 1,
+    },
+    "owed to the CPO": {
+        "EUR": {"CDRs": 1, "net": "9", "accepted": "9", "disputed": "0"},
+        "SEK": {"CDRs": 6, "net": "157", "accepted": "50", "disputed": "107"},
+    },
+    "held": {"V-20": 1},
+    "invoices": [
+        {"series": "DE", "currency": "EUR", "VAT category": "AE", "documents": 1, "PDFs": 1, "net": "10.77", "vat": "0", "gross": "10.77"},
+        {"series": "SE", "currency": "SEK", "VAT category": "S", "documents": 1, "PDFs": 1, "net": "254.19", "vat": "63.55", "gross": "317.74"},
+    ],
+    "accounts": {"enrolled": 2, "invoiced": 2},
+}  # fmt: skip
+SE1 = {
+    "document": "SE1", "account": "Anna", "seller_vat_id": "SE5501", "currency": "SEK", "vat_category": "S",
+    "document_net": "254.19", "document_vat": "63.55", "document_gross": "317.74", "plan": "Privat", "vat_rate": "25",
+}  # fmt: skip
+DE1 = {
+    "document": "DE1", "account": "Nord GmbH", "seller_vat_id": "DE9", "currency": "EUR", "vat_category": "AE",
+    "document_net": "10.77", "document_vat": "0.00", "document_gross": "10.77", "plan": "Flotte", "vat_rate": "",
+}  # fmt: skip
+
+
+def line(document, cdr, uid, kwh, net, gross=""):
+    return document | {"cdr": cdr, "token_uid": uid, "energy_kwh": kwh, "line_net": net, "line_gross": gross}
+
+
+EXPORT = [
+    line(SE1, "SW*LAD:C1", "AA", "10.123", "44.46", "55.58"),
+    line(SE1, "SW*LAD:C2", "AA", "7.777", "34.16", "42.70"),
+    line(SE1, "SW*LAD:C7", "AA", "31.05", "136.37", "170.46"),
+    line(SE1, "", "", "", "39.20", "49.00"),
+    line(DE1, "DE*LAD:C3", "BB", "24.318", "10.77"),
+]
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Write the four files, the platform's two as given."""
+
+    def write(summary=SUMMARY, export=EXPORT, ledger=LEDGER):
+        (tmp_path / "world.json").write_text(json.dumps(WORLD))
+        (tmp_path / "summary.json").write_text(json.dumps(summary))
+        (tmp_path / "ledger.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in ledger))
+        with (tmp_path / "export.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, EXPORT[0])
+            writer.writeheader()
+            writer.writerows(export)
+        return tmp_path
+
+    return write
+
+
+def complaints(folder):
+    said = []
+    code = recount.main(folder, say=said.append)
+    return code, said
+
+
+def test_what_is_right_ties_out(files):
+    code, said = complaints(files())
+
+    assert (code, said) == (0, ["50 figures, 5 lines and 2 documents tie out"])
+
+
+def test_it_runs_without_anything_of_ours(files):
+    done = subprocess.run(
+        [sys.executable, "-I", recount.__file__, files()], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("place", "changed", "said"),
+    [
+        (0, {"line_gross": "55.59"}, "CDR SW*LAD:C1, amount: the books say 55.59, recounted 55.58"),
+        (0, {"account": "Nord GmbH"}, "CDR SW*LAD:C1, account: the books say Nord GmbH, recounted Anna"),
+        (0, {"energy_kwh": "10.2"}, "CDR SW*LAD:C1, energy_kwh: the books say 10.2, recounted 10.123"),
+        (0, {"vat_rate": "6"}, "CDR SW*LAD:C1, rate: the books say 6, recounted 25"),
+        (1, {"cdr": "SW*LAD:C1"}, "CDR SW*LAD:C1: billed 2 times"),
+        (1, {"cdr": "SW*LAD:C1"}, "CDR SW*LAD:C2: not billed"),
+        (1, {"cdr": "SW*LAD:C5"}, "CDR SW*LAD:C5: billed on SE1, and must not be"),
+        (1, {"line_net": "34.17"}, "document SE1, net: it says 254.19, its lines come to 254.20"),
+        (3, {"line_gross": "39.00"}, "monthly fee 49.00 of Anna: not billed"),
+        (4, {"document": "DE2"}, "number DE1: missing in its series"),
+        (4, {"document_vat": "2.05"}, "document DE1, vat: it says 2.05, recounted 0.00"),
+        (4, {"vat_category": "S"}, "documents of Nord GmbH DE9 EUR AE: none"),
+    ],
+)
+def test_a_wrong_line_is_named(files, place, changed, said):
+    export = [row | changed if number == place else row for number, row in enumerate(EXPORT)]
+
+    code, complained = complaints(files(export=export))
+
+    assert code == 1
+    assert said in complained
+
+
+def test_a_lost_line_is_named(files):
+    code, said = complaints(files(export=EXPORT[1:]))
+
+    assert code == 1
+    assert "CDR SW*LAD:C1: not billed" in said
+
+
+@pytest.mark.parametrize("section", [name for name, part in SUMMARY.items() if isinstance(part, dict)])
+def test_every_figure_of_the_summary_is_recounted(files, section):
+    for name, figure in SUMMARY[section].items():
+        wrong = {**SUMMARY[section], name: {"net": "1"} if isinstance(figure, dict) else "7777"}
+
+        code, said = complaints(files(summary=SUMMARY | {section: wrong}))
+
+        assert code == 1
+        assert any(complaint.startswith(f"summary, {section} / {name}") for complaint in said)
+
+
+def test_what_the_operator_was_never_told_is_named(files):
+    ledger = [entry for entry in LEDGER if entry != {"kind": "token", "id": "BB", "valid": True}]
+
+    assert "summary, cards / known to the CPO: it says 2, recounted 1" in complaints(files(ledger=ledger))[1]
