@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import sys
 import tempfile
 from base64 import urlsafe_b64encode
@@ -46,7 +47,8 @@ def read_env_file() -> None:
 
 
 def data_dir() -> Path:
-    return Path(os.environ.get("DATA_DIR") or PROJECT / ".local").resolve()
+    """Where everything of this machine is kept; a relative one counts from the project, whoever asks from wherever."""
+    return (PROJECT / (os.environ.get("DATA_DIR") or ".local")).resolve()
 
 
 def sockets() -> Path:
@@ -80,6 +82,19 @@ def kept_port() -> int | None:
     """The port the launcher found free the last time (decision 32)."""
     file = data_dir() / "port"
     return int(file.read_text()) if file.exists() else None
+
+
+def keep_port(port: int) -> None:
+    (data_dir() / "port").write_text(str(port))
+
+
+def wanted_port() -> int | None:
+    """`PORT`, if somebody insists on one."""
+    read_env_file()
+    wanted = os.environ.get("PORT", "")
+    if wanted and not wanted.isdigit():
+        raise Refused(f"PORT is {wanted!r}, not a number")
+    return int(wanted) if wanted else None
 
 
 def keys() -> dict:
@@ -128,6 +143,7 @@ def ensure(broker: bool = True) -> list[Server]:
         return []
     with locked():
         claim_sockets()
+        make_private(data_dir() / "static")  # WhiteNoise warns of a missing folder
         wanted = [postgresql(), valkey()] if broker else [postgresql()]
         started = [server for server in wanted if server.start()]
         if any(isinstance(server, PostgreSQL) for server in started):
@@ -144,10 +160,14 @@ def claim_sockets() -> None:
         raise Refused(f"{folder} belongs to somebody else or is open to others: remove it")
 
 
-def create_database() -> None:
+def connect(database: str = DATABASE):
     import psycopg  # not at the top: `make stop` needs no installed package
 
-    with psycopg.connect(f"host={sockets()} user=emsp dbname=postgres", autocommit=True) as connection:
+    return psycopg.connect(f"host={sockets()} user=emsp dbname={database}", autocommit=True)
+
+
+def create_database() -> None:
+    with connect("postgres") as connection:
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
             connection.execute(f'CREATE DATABASE "{DATABASE}"')
 
@@ -157,6 +177,77 @@ def stop(servers: list[Server] | None = None) -> None:
     with locked():
         for server in servers if servers is not None else [valkey(), postgresql()]:
             server.stop()
+
+
+DEMO_MARK = "emsp demo"
+
+
+def is_demo() -> bool:
+    """Whether the database is a demo's: a comment on it says so, which no dump of the tables carries elsewhere."""
+    with connect() as connection:
+        mark = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()"
+        return connection.execute(mark).fetchone()[0] == DEMO_MARK
+
+
+def mark_demo() -> None:
+    """Make the database a demo's, unless it is in real use."""
+    if is_demo():
+        return
+    if is_in_use():
+        raise Refused(f"{data_dir()} is in real use: run the demo in another folder, or with another DATA_DIR")
+    with connect() as connection:
+        connection.execute(f"COMMENT ON DATABASE \"{DATABASE}\" IS '{DEMO_MARK}'")
+
+
+def refuse_demo() -> None:
+    """Invented drivers and real ones do not share a database (decision 32)."""
+    if is_demo():
+        raise Refused(f"{data_dir()} holds the demo's world: `make demo-reset` removes it")
+
+
+def is_in_use() -> bool:
+    """Whether anybody has put a partner or an account there."""
+    return any(has_rows(table) for table in ("partners_partner", "drivers_account"))
+
+
+def has_rows(table: str) -> bool:
+    with connect() as connection:
+        if not connection.execute("SELECT to_regclass(%s)", [table]).fetchone()[0]:
+            return False
+        return connection.execute(f'SELECT EXISTS (SELECT FROM "{table}")').fetchone()[0]
+
+
+def forget() -> None:
+    """Remove what a stopped platform has left here, except its keys and its port."""
+    for pattern in ("pg*", "valkey", "simulator", "demo", "files", "logs", "beat*", "migrated", "admin.txt"):
+        for found in data_dir().glob(pattern):
+            shutil.rmtree(found) if found.is_dir() else found.unlink()
+
+
+def admin_file() -> Path:
+    return data_dir() / "admin.txt"
+
+
+def make_admin() -> str | None:
+    """At the first start: a user `admin` who may do everything. Returns the password, which is kept in admin.txt.
+
+    Whoever has made users, or changed that password and removed the file, is left in peace.
+    """
+    if has_rows("staff_user"):
+        return None
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emsp.settings")
+    import django
+
+    django.setup()
+    from django.contrib.auth import get_user_model
+    from django.db import transaction
+
+    password = secrets.token_urlsafe(12)
+    with transaction.atomic():
+        get_user_model().objects.create_superuser("admin", "", password)
+        admin_file().unlink(missing_ok=True)
+        write_once(admin_file(), f"{password}\n")
+    return password
 
 
 WITHOUT_DATABASE = {"help", "version", "--help", "--version", "check", "collectstatic", "findstatic", "diffsettings"}
@@ -178,6 +269,7 @@ def migrate() -> None:
     stamp, wanted = data_dir() / "migrated", fingerprint()
     if stamp.exists() and stamp.read_text() == wanted:
         return
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emsp.settings")
     import django
     from django.core.management import call_command
 

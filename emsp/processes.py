@@ -1,0 +1,129 @@
+"""Programs that live and die together: each has a log file, and when one ends, all are stopped."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+GRACE = 5.0  # seconds a program has to end by itself once it is told to
+LARGEST_LOG = 10 * 1024 * 1024  # bytes; a larger one is set aside at the next start
+TAIL = 2000  # characters of a log shown when its program has failed
+
+
+class ProcessEnded(Exception):
+    """A program that should have gone on has ended; the message holds its last words."""
+
+
+class Process:
+    """One program and what it says: every line goes to its log, and to the terminal if `echo`."""
+
+    def __init__(self, name: str, command: Sequence, log: Path, *, echo: bool = False, pass_fds: Sequence[int] = ()):
+        self.name, self.command, self.log, self.echo, self.pass_fds = name, command, log, echo, pass_fds
+
+    def start(self, folder: Path) -> None:
+        set_aside(self.log)
+        self.child = subprocess.Popen(
+            [str(part) for part in self.command],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=self.pass_fds,
+            start_new_session=True,  # Ctrl-C reaches us alone, and we tell the others in order
+            preexec_fn=die_with_parent,  # noqa: PLW1509  we start programs before any thread of ours runs Python locks
+        )
+        self.reader = threading.Thread(target=self.copy, daemon=True)
+        self.reader.start()
+
+    def copy(self) -> None:
+        with open(self.log, "ab", buffering=0) as file:
+            for line in self.child.stdout:
+                file.write(line)
+                if self.echo:
+                    sys.stdout.write(f"{self.name:<10.10} | {line.decode(errors='replace')}")
+                    sys.stdout.flush()
+
+    @property
+    def exit_code(self) -> int | None:
+        return self.child.poll()
+
+    def tell(self, number: signal.Signals) -> None:
+        """Signal the program, or, to kill it, everything it has started."""
+        with suppress(ProcessLookupError):
+            if number == signal.SIGKILL:
+                os.killpg(self.child.pid, number)
+            elif self.exit_code is None:
+                self.child.send_signal(number)
+
+    def ended(self) -> ProcessEnded:
+        self.reader.join(1)
+        said = self.log.read_text(errors="replace")[-TAIL:]
+        return ProcessEnded(f"{self.name} ended with {self.exit_code}. {self.log} ends with:\n{said}")
+
+
+class Family:
+    """Processes that live and die together."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.members = folder, []
+        self.failure: ProcessEnded | None = None
+        self._stopping = threading.Event()
+        self._watcher: threading.Thread | None = None
+
+    def start(self, process: Process) -> Process:
+        process.start(self.folder)
+        self.members.append(process)
+        return process
+
+    def check(self) -> None:
+        """Raise ProcessEnded if one has ended that nobody asked to."""
+        for process in self.members:
+            if process.exit_code is not None:
+                raise process.ended()
+
+    def watch(self, alarm: Callable[[], None]) -> None:
+        """Call `alarm` once, from a thread, when a member ends by itself; `failure` says which."""
+        self._watcher = threading.Thread(target=self._watch, args=[alarm], daemon=True)
+        self._watcher.start()
+
+    def _watch(self, alarm: Callable[[], None]) -> None:
+        while not self._stopping.wait(0.2):
+            try:
+                self.check()
+            except ProcessEnded as problem:
+                if not self._stopping.is_set():
+                    self.failure = problem
+                    alarm()
+                return
+
+    def stop(self) -> None:
+        """Ask all at once, wait for GRACE seconds, then kill what is left with all it has started."""
+        self._stopping.set()
+        if self._watcher:
+            self._watcher.join()
+        for process in self.members:
+            process.tell(signal.SIGTERM)
+        deadline = time.monotonic() + GRACE
+        while time.monotonic() < deadline and any(process.exit_code is None for process in self.members):
+            time.sleep(0.02)
+        for process in self.members:
+            process.tell(signal.SIGKILL)
+            process.child.wait()
+
+
+def set_aside(log: Path) -> None:
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > LARGEST_LOG:
+        log.replace(log.with_suffix(".log.1"))
+
+
+def die_with_parent() -> None:
+    """Where the system can (Linux): a launcher that is killed takes its programs with it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
