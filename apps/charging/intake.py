@@ -7,15 +7,17 @@ known id does (CDR-02): then the first stays as it is, and the other is kept in 
 import uuid
 from datetime import datetime
 
+import msgspec
 import psycopg
 from django.db import connection
 
 from apps.bulk import as_json
 from apps.charging.matching import CONTRACT, JOINS, TOKEN, link_credits
+from apps.charging.models import Cdr
 from apps.charging.zones import zone_of
 from apps.ocpi import objects
 from apps.ocpi.errors import Problem
-from apps.ocpi.versions import VERSIONS, content_hash, same_cdr
+from apps.ocpi.versions import VERSIONS, Version, content_hash, same_cdr
 from apps.partners.models import Partner
 from apps.partners.taking import Incoming, Intake, Outcome, Stored
 
@@ -74,7 +76,7 @@ def accept_cdrs(partner: Partner, incomings: list[Incoming], now: datetime) -> l
         link_credits([public_id for public_id, is_about_credit in written.items() if is_about_credit])
     known = _known([one for one, row in zip(incomings, rows, strict=True) if row[0] not in written])
     return [
-        Stored(Outcome.CREATED, row[0]) if row[0] in written else _compared(one, row, known[_key(one)])
+        Stored(Outcome.CREATED, row[0]) if row[0] in written else _compared(one, row, known[one.key])
         for one, row in zip(incomings, rows, strict=True)
     ]
 
@@ -97,7 +99,7 @@ def _known(incomings: list[Incoming]) -> dict[tuple[int, str], tuple]:
     """Asked after the insert, in a statement of its own: a rival's row may have been committed while we waited."""
     if not incomings:
         return {}
-    rows = _run(KNOWN, list(zip(*map(_key, incomings), strict=True)))
+    rows = _run(KNOWN, list(zip(*(one.key for one in incomings), strict=True)))
     return {(party, ocpi_id): stored for party, ocpi_id, *stored in rows}
 
 
@@ -119,8 +121,17 @@ def _says_the_same(incoming: Incoming, body: bytes, number: str) -> bool:
     return same_cdr(incoming.object, known, incoming.version, version)
 
 
-def _key(incoming: Incoming) -> tuple[int, str]:
-    return incoming.party.pk, incoming.object.id.upper()
+def find(partner: Partner, public_id: uuid.UUID) -> Cdr | None:
+    """A CDR of a party whose route the partner is (trust S14)."""
+    return Cdr.objects.filter(public_id=public_id, party__partner=partner).select_related("party").first()
+
+
+def retell(cdr: Cdr, version: Version) -> msgspec.Raw | dict:
+    """The CDR's own bytes in the version they came in, what the stair writes in another (decision 9, CDR-03)."""
+    if cdr.version == version.number:
+        return msgspec.Raw(bytes(cdr.body))
+    owner = objects.Party(cdr.party.country_code, cdr.party.party_id)
+    return version.write("cdr", VERSIONS[cdr.version].read_cdr(bytes(cdr.body), owner).object)
 
 
 def _run(statement: str, arrays: list) -> list[tuple]:

@@ -9,8 +9,6 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from apps.charging import zones
-from apps.charging.models import Cdr
-from apps.tokens.models import Token
 
 JOINS = """
 LEFT JOIN tokens_token card ON upper(card.uid) = upper(told.token_uid) AND card.type = told.token_type
@@ -45,7 +43,7 @@ UPDATE charging_session session SET token_id = found.token
 FROM (
     SELECT told.id, coalesce(granted.token_id, card.id) AS token FROM charging_session told {JOINS}
     WHERE told.id = ANY(%(ids)s::bigint[])
-        OR (%(ids)s::bigint[] IS NULL AND told.token_id IS NULL AND told.status IN ('ACTIVE', 'PENDING'))
+        OR (%(ids)s::bigint[] IS NULL AND told.token_id IS NULL)
 ) found
 WHERE session.id = found.id AND session.token_id IS DISTINCT FROM found.token
 """
@@ -78,9 +76,13 @@ FROM (
 WHERE cdr.id = pair.credit
 """
 
-
-class AlreadyMatched(Exception):
-    """The CDR has its contract, and may have been charged to it."""
+LOOK_AGAIN = """
+UPDATE charging_cdr credit SET checked_at = NULL FROM charging_cdr original
+WHERE credit.is_credit AND credit.credits_id IS NULL AND credit.checked_at IS NOT NULL
+    AND original.party_id = credit.party_id AND upper(original.ocpi_id) = upper(credit.credit_reference_id)
+    AND original.public_id = ANY(%(ids)s::uuid[])
+"""
+"""Credits that point to a CDR that came now, and still take nothing back: there is something else to say of them."""
 
 
 def rematch(now: datetime) -> int:
@@ -91,13 +93,6 @@ def rematch(now: datetime) -> int:
         cursor.execute(PLACE, {"zones": list(zones.known())})
         cursor.execute(REMATCH)
         return cursor.rowcount
-
-
-def attach(cdr: Cdr, token: Token, now: datetime) -> None:
-    """Staff say whose card it was. Its checks are due again, and the next rating takes it."""
-    unmatched = Cdr.objects.filter(pk=cdr.pk, contract=None)
-    if not unmatched.update(token=token, contract=token.contract_id, checked_at=None):
-        raise AlreadyMatched(f"CDR {cdr} has a contract already")
 
 
 def link_sessions(ids: list[int]) -> None:
@@ -115,7 +110,9 @@ def link_credits(public_ids: list | None = None) -> int:
     """
     with connection.cursor() as cursor:
         cursor.execute(LOCK_ORIGINALS, {"ids": public_ids})
-        if not cursor.rowcount:
-            return 0
-        cursor.execute(LINK_CREDITS, {"ids": public_ids})
-        return cursor.rowcount
+        if cursor.rowcount:
+            cursor.execute(LINK_CREDITS, {"ids": public_ids})
+        linked = max(cursor.rowcount, 0)
+        if public_ids:
+            cursor.execute(LOOK_AGAIN, {"ids": public_ids})
+        return linked

@@ -19,7 +19,9 @@ from apps.bulk import Upsert, as_json
 from apps.charging.matching import link_sessions
 from apps.charging.models import Session, SessionPeriod
 from apps.ocpi import objects
-from apps.ocpi.errors import InvalidObject, Problem, UnknownObject
+from apps.ocpi.errors import InvalidObject, NotJson, Problem, UnknownObject
+from apps.ocpi.versions import Version
+from apps.partners import quarantine
 from apps.partners.models import Feed, Partner, Party
 from apps.partners.taking import Incoming, Intake, Outcome, Stored
 from apps.work import ring
@@ -62,18 +64,18 @@ def put_sessions(partner: Partner, incomings: list[Incoming], now: datetime) -> 
     """Store whole sessions, one per key and in key order: a page of a pull, or the one of a PUT (SES-01)."""
     rows = SESSIONS.write(_row(partner, incoming, now) for incoming in incomings)
     written = {(party, ocpi_id.upper()): (pk, is_new) for party, ocpi_id, pk, is_new in rows}
-    accepted = [(*written[_key(one)], one.object) for one in incomings if _key(one) in written]
+    accepted = [(*written[one.key], one.object) for one in incomings if one.key in written]
     _replace_periods(accepted)
     link_sessions([pk for pk, *_ in accepted])
-    bodies = _bodies([_key(one) for one in incomings if _key(one) not in written])
-    return [_stored(one, written.get(_key(one)), bodies) for one in incomings]
+    bodies = _bodies([one.key for one in incomings if one.key not in written])
+    return [_stored(one, written.get(one.key), bodies) for one in incomings]
 
 
 def _stored(incoming: Incoming, written: tuple[int, bool] | None, bodies: dict[Key, tuple]) -> Stored:
     if written:
         pk, is_new = written
         return Stored(Outcome.CREATED if is_new else Outcome.UPDATED, pk)
-    pk, body = bodies[_key(incoming)]
+    pk, body = bodies[incoming.key]
     return Stored(Outcome.UNCHANGED if bytes(body) == incoming.body else Outcome.STALE, pk)
 
 
@@ -111,6 +113,21 @@ def _period_rows(session: int, periods: Iterable[objects.ChargingPeriod], at: da
     """The same start is the same period; of two in one message the last counts."""
     by_start = {period.start_date_time: period for period in periods}
     return [(session, start, by_start[start], at) for start in sorted(by_start)]
+
+
+def take_patch(  # noqa: PLR0913
+    partner: Partner, party: Party, version: Version, session_id: str, body: bytes, now: datetime
+) -> Stored:
+    """Apply a PATCH as it was sent; one that cannot be applied is kept, and InvalidObject says why (decision 3)."""
+    try:
+        owner = objects.Party(party.country_code, party.party_id)
+        return patch_session(party, session_id, version.read_session_patch(body, owner).object, now)
+    except NotJson:
+        raise
+    except InvalidObject as error:
+        context = {"method": "PATCH", "id": session_id}
+        quarantine.keep(partner, INTAKE.module, version, body, error.problems, now, party=party, context=context)
+        raise
 
 
 def patch_session(party: Party, session_id: str, patch: objects.SessionPatch, now: datetime) -> Stored:
@@ -203,12 +220,21 @@ OF_TOKEN = {"uid": "token_uid", "type": "token_type", "contract_id": "sent_contr
 OPTIONAL = ("end_date_time", "total_cost", *OPTIONAL_TEXTS)
 
 
-def canonical_session(session: Session) -> dict:
-    """The session as its CPO would tell it now, in canonical builtins: what was put, with every patch on it."""
-    found = Session.objects.annotate(exact=Cast("details", TextField())).get(pk=session.pk)
-    periods = SessionPeriod.objects.filter(session=session).annotate(exact=Cast("period", TextField()))
+def find_session(party: Party, session_id: str) -> objects.Session:
+    """A session of the party as its CPO would tell it now; UnknownObject if there is none."""
+    found = Session.objects.filter(party=party, ocpi_id__iexact=session_id).values_list("pk", flat=True).first()
+    if found is None:
+        raise UnknownObject(f"session {session_id} is not known here")
+    return canonical_session(found)
+
+
+def canonical_session(pk: int) -> objects.Session:
+    """What was put, with every patch on it."""
+    found = Session.objects.annotate(exact=Cast("details", TextField())).only("last_updated").get(pk=pk)
+    periods = SessionPeriod.objects.filter(session=pk).annotate(exact=Cast("period", TextField()))
     charging_periods = [_exact(period.exact) for period in periods.order_by("started_at")]
-    return _exact(found.exact) | {"charging_periods": charging_periods, "last_updated": found.last_updated}
+    said = _exact(found.exact) | {"charging_periods": charging_periods, "last_updated": found.last_updated}
+    return msgspec.convert(said, objects.Session, builtin_types=(Decimal, datetime))
 
 
 _exact = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -221,10 +247,6 @@ def unknown(party: Party, now: datetime, message: str) -> UnknownObject:
     if feeds.update(due_at=Least(F("due_at"), Greatest(Value(now), F("last_good_at") + ASK_AGAIN))):
         ring("apps.charging.tasks.pull_due")
     return UnknownObject(message)
-
-
-def _key(incoming: Incoming) -> Key:
-    return incoming.party.pk, incoming.object.id.upper()
 
 
 INTAKE = Intake("sessions", "session", put_sessions)

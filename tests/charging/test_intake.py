@@ -247,6 +247,7 @@ class TestSeal:
     @pytest.mark.parametrize("statement", ["DELETE FROM charging_cdr", "TRUNCATE charging_cdr CASCADE"])
     def test_none_can_go(self, statement, send_cdr):
         send_cdr()
+        self.execute("SET CONSTRAINTS ALL IMMEDIATE")
         with pytest.raises(IntegrityError, match="CDRs are evidence"), transaction.atomic():
             self.execute(statement)
 

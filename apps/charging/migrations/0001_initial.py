@@ -192,6 +192,10 @@ class Migration(migrations.Migration):
             model_name='session',
             index=models.Index(condition=models.Q(('status__in', ['ACTIVE', 'PENDING'])), fields=['-last_updated'], name='session_live'),
         ),
+        migrations.AddIndex(
+            model_name='session',
+            index=models.Index(condition=models.Q(('token', None)), fields=['id'], name='session_unmatched'),
+        ),
         migrations.AddConstraint(
             model_name='session',
             constraint=models.UniqueConstraint(models.F('party'), django.db.models.functions.text.Upper('ocpi_id'), name='session_identity'),

@@ -1,0 +1,64 @@
+"""Sessions and CDRs as CPOs send them (mod_sessions and mod_cdrs, Receiver Interface).
+
+Both commit the record of the exchange with the work, so what we answered is never without what we stored (decision 25).
+"""
+
+from http import HTTPStatus
+
+from rest_framework.response import Response
+
+from apps.ocpi import reader
+from apps.ocpi.errors import UnknownObject
+from apps.partners import ourselves
+from apps.partners.receiver import OwnedView, PartnerView
+from apps.partners.taking import Outcome, take
+
+from . import intake, store
+
+
+class Sessions(OwnedView):
+    """GET, PUT and PATCH of one session; nothing below it has a URL (SES-02)."""
+
+    module = "sessions"
+    in_one = True
+
+    def get(self, request, version, session_id, **owner):
+        return Response(version.write("session", store.find_session(self.party, session_id)))
+
+    def put(self, request, version, session_id, **owner):
+        context = {"method": "PUT", "id": session_id}
+        (taken,) = take(store.INTAKE, self.partner, version, [self.body], self.now, owner=self.party, context=context)
+        return Response(None, status=status_of(taken.require()))
+
+    def patch(self, request, version, session_id, **owner):
+        store.take_patch(self.partner, self.party, version, session_id, self.body, self.now)
+        return Response(None)
+
+
+class Cdrs(PartnerView):
+    """POST: a CDR, once and for all. The same again gets the same Location, another of its id 2001 and none (CDR-02)."""
+
+    module = "cdrs"
+    in_one = True
+    body_limit = reader.CDR_LIMIT
+
+    def post(self, request, version):
+        (taken,) = take(intake.INTAKE, self.partner, version, [self.body], self.now)
+        location = f"{ourselves.version_url(version)}/cdrs/{taken.require().row}"
+        return Response(None, status=status_of(taken), headers={"Location": location})
+
+
+class CdrDetail(PartnerView):
+    """GET: a CDR by the Location that its POST answered; for whoever is the route to its party now (trust S14)."""
+
+    module = "cdrs"
+
+    def get(self, request, version, public_id):
+        cdr = intake.find(self.partner, public_id)
+        if cdr is None:
+            raise UnknownObject("There is no such CDR of yours here")
+        return Response(intake.retell(cdr, version))
+
+
+def status_of(taken) -> HTTPStatus:
+    return HTTPStatus.CREATED if taken.outcome is Outcome.CREATED else HTTPStatus.OK

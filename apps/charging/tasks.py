@@ -1,0 +1,31 @@
+from celery import shared_task
+from django.utils import timezone
+
+from apps.work import ring
+
+from . import checking, matching, pull
+
+BATCH = 1000
+CHECK = "apps.charging.tasks.check_cdrs"
+
+
+@shared_task
+def check_cdrs(**_future) -> int:
+    """Rung by whoever learns something about CDRs."""
+    checked = checking.check_due(timezone.now(), BATCH)
+    if checked == BATCH:
+        ring(CHECK)
+    return checked
+
+
+@shared_task
+def sweep_cdrs(**_future) -> int:
+    """Every half minute: whose they are may be known by now, and new ones are checked."""
+    matching.rematch(timezone.now())
+    return check_cdrs()
+
+
+@shared_task
+def pull_due(**_future) -> int:
+    """Every minute, and when an object was missed: sessions and CDRs that were not pushed."""
+    return pull.pull_due(timezone.now())
