@@ -22,6 +22,8 @@ app.conf.task_routes = {
     "apps.*.tasks.*": {"queue": "roaming"},
 }
 app.conf.beat_schedule = {
+    "pull tariffs that are due": {"task": "apps.tariffs.tasks.pull_due", "schedule": 60},
+    "pull locations that are due": {"task": "apps.locations.tasks.pull_due", "schedule": 60},
     "tell partners of changed cards": {"task": "apps.tokens.tasks.sweep_tokens", "schedule": 30},
     "compare all cards with all partners": {"task": "apps.tokens.tasks.enlist_tokens", "schedule": crontab(minute="17")},
 }

@@ -1,7 +1,8 @@
 """The only writer of locations, EVSEs and connectors (mod_locations, Receiver Interface).
 
-The newest `last_updated` wins per row, whatever the order of arrival (TR-31). Locks are taken in the order location, EVSE, connector, and in key order (trust R10).
-A location's `content_hash` is emptied whenever something below it changes by itself: then the next PUT is written.
+The newest `last_updated` wins per row, whatever the order of arrival (TR-31). Locks are taken in the order location,
+EVSE, connector, and in key order (trust R10). A location's `content_hash` is emptied whenever something below it changes
+by itself: then the next PUT is written.
 """
 
 from datetime import datetime, timedelta
@@ -144,7 +145,7 @@ def locked_evse(place: int | None, evse_uid: str) -> int | None:
 
 
 def touch_location(place: int, at: datetime | None) -> None:
-    """Something below the location is this new now, so it is itself (LOC-01); its content is no longer that of a PUT."""
+    """Something below the location is this new now, so it is itself (LOC-01); its content is not that of a PUT."""
     Location.objects.filter(pk=place).update(last_updated=_not_before(at), content_hash=b"")
 
 

@@ -76,14 +76,17 @@ class Mirror:
         return self.upsert.model.objects.filter(party=party, ocpi_id__iexact=ocpi_id)
 
     def vanish(self, partner: Partner, seen: set[Key], now: datetime) -> str:
-        """Mark what a complete full pull no longer had (LOC-04, TAR-02). What kept us from it, or nothing, is returned."""
+        """Mark what a complete pull, begun `now`, no longer had (LOC-04, TAR-02); what kept us from it is returned.
+
+        What arrived since the pull began may have missed it.
+        """
         present = self.upsert.model.objects.filter(party__partner=partner, **{self.gone: None})
         known = present.annotate(key=Upper("ocpi_id")).values_list("pk", "party_id", "key")
         known = {(party, key): pk for pk, party, key in known}
         lost = [pk for key, pk in known.items() if key not in seen]
         if len(known) > FEW and len(lost) * MOST_AT_ONCE > len(known):
             return f"{len(lost)} of {len(known)} known objects are missing: too many at once, so they are kept"
-        present.filter(pk__in=lost).update(**{self.gone: now})
+        present.filter(pk__in=lost).exclude(received_at__gt=now).update(**{self.gone: now})
         return ""
 
 

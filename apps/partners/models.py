@@ -131,6 +131,7 @@ class Feed(Due):
     last_full_at = models.DateTimeField(null=True, blank=True, editable=False)
     failures = models.PositiveIntegerField("failures in a row", default=0, editable=False)
     last_outcome = models.JSONField(default=dict, blank=True, editable=False)
+    resume = models.JSONField(default=dict, blank=True, editable=False, help_text="Where a broken pull goes on.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["partner", "module"], name="feed_once")]

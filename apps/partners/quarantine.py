@@ -49,7 +49,7 @@ def keep(  # noqa: PLR0913, PLR0917
     """Keep a body with its reasons; the same bytes again only raise `seen`, and do not reopen what staff settled."""
     values = {
         "partner": partner.pk, "party": party and party.pk, "module": module, "version": version.number,
-        "ocpi_id": _id_of(body), "body": body, "digest": hashlib.sha256(body).digest(),
+        "ocpi_id": id_of(body), "body": body, "digest": hashlib.sha256(body).digest(),
         "context": as_json(context or {}), "code": code, "reasons": as_json(_without_nul(problems)), "now": now,
     }  # fmt: skip
     with connection.cursor() as cursor:
@@ -57,7 +57,7 @@ def keep(  # noqa: PLR0913, PLR0917
         return cursor.fetchone()[0]
 
 
-def _id_of(body: bytes) -> str:
+def id_of(body: bytes) -> str:
     """What the object calls itself, if it can be told: for finding it, not for deciding anything."""
     try:
         found = _Named.decode(body).id

@@ -6,19 +6,21 @@ one object per key and in key order (decision 18).
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError, transaction
 
 from apps.ocpi import objects
 from apps.ocpi.errors import InvalidObject, OcpiError, Problem
-from apps.ocpi.versions import Version, content_hash
+from apps.ocpi.versions import Reading, Version, content_hash
 from apps.partners import quarantine
 from apps.partners.models import Partner, Party
+from apps.partners.scope import Key, parties_of
 
 log = logging.getLogger(__name__)
 
@@ -153,11 +155,48 @@ class _Sending:
     context: dict
 
     def attempt(self, bodies: Iterable[bytes]) -> list[Taken]:
-        scope = _Scope(self.partner, self.owner, self.context.get("id"))
-        read = [_read(self.intake.kind, self.version, body, scope) for body in bodies]
-        incomings = [one.incoming for one in read if one.incoming]
-        stored = _store(self.intake, self.partner, incomings, self.now)
-        return [_with_outcome(one, next(stored)) if one.incoming else one for one in read]
+        bodies = list(bodies)
+        read = [self._read(body) for body in bodies]
+        parties = parties_of(self.partner, {one.object.owner for one in read if isinstance(one, Reading)})
+        judged = [self._judge(body, one, parties) for body, one in zip(bodies, read, strict=True)]
+        stored = _store(self.intake, self.partner, [one.incoming for one in judged if one.incoming], self.now)
+        return [_with_outcome(one, next(stored)) if one.incoming else one for one in judged]
+
+    def _read(self, body: bytes) -> Reading | Stored:
+        try:
+            return self.version.read(self.intake.kind, body, self._implied_owner)
+        except InvalidObject as error:
+            return Stored(Outcome.REFUSED, problems=tuple(error.problems))
+        except Exception:
+            log.exception("a %s could not be read, and the fault is ours", self.intake.kind)
+            return Stored(Outcome.FAILED, problems=OUR_FAULT)
+
+    @cached_property
+    def _implied_owner(self) -> objects.Party:
+        """Whose an object is that does not say it: in 2.1.1 the URL does, or the connection, which is of one party."""
+        party = self.owner
+        if party is None and not self.version.has_routing:
+            party = self.partner.parties.order_by("pk").first()
+        return objects.Party(party.country_code, party.party_id) if party else objects.Party("", "")
+
+    def _judge(self, body: bytes, read: Reading | Stored, parties: dict[Key, Party]) -> Taken:
+        """Is it the sender's to send, and is it what the URL says? (decision 16, TR-24, TR-27)"""
+        if isinstance(read, Stored):
+            return Taken(body, read.outcome, problems=read.problems)
+        party = parties.get(read.object.owner.key)
+        if party is None:
+            problem = Problem("party_id", f"{read.object.owner} is not a role of its sender")
+            return Taken(body, Outcome.REFUSED, problems=(problem,), code=NOT_THEIRS)
+        problems = tuple(self._against_url(read.object, party))
+        incoming = None if problems else Incoming(party, read.object, self.version, body, read.warnings)
+        return Taken(body, Outcome.REFUSED, problems=problems, incoming=incoming)
+
+    def _against_url(self, read, party: Party) -> Iterator[Problem]:
+        if self.owner is not None and party != self.owner:
+            yield Problem("party_id", f"{party} is not {self.owner}, whom the URL names")
+        named = self.context.get("id")
+        if named is not None and named.upper() != read.id.upper():
+            yield Problem("id", f"{read.id} is not the one of the URL")
 
     def keep(self, one: Taken) -> Taken:
         row = quarantine.keep(
@@ -172,54 +211,6 @@ class _Sending:
             code=one.code,
         )
         return replace(one, quarantined=row)
-
-
-class _Scope:
-    """For whom the partner may speak (decision 16, V-05)."""
-
-    def __init__(self, partner: Partner, owner: Party | None, ocpi_id: str | None):
-        self.owner = owner
-        self.ocpi_id = ocpi_id
-        self.parties = [owner] if owner else list(partner.parties.order_by("pk"))
-        self._by_key = {_key(party): party for party in self.parties}
-
-    @property
-    def default(self) -> objects.Party:
-        """The owner where the sender's version names none: it knows one party per connection."""
-        if not self.parties:
-            return objects.Party("", "")
-        return objects.Party(self.parties[0].country_code, self.parties[0].party_id)
-
-    def find(self, owner: objects.Party) -> Party | None:
-        return self._by_key.get(owner.key)
-
-    def problems(self, read) -> list[Problem]:
-        problems = []
-        if self.find(read.owner) is None:
-            expected = f"not {self.owner}, whom the URL names" if self.owner else "not a role of its sender"
-            problems.append(Problem("party_id", f"{read.owner} is {expected}"))
-        if self.ocpi_id is not None and self.ocpi_id.upper() != read.id.upper():
-            problems.append(Problem("id", f"{read.id} is not the one of the URL"))
-        return problems
-
-
-def _key(party: Party) -> tuple[str, str]:
-    return party.country_code.upper(), party.party_id.upper()
-
-
-def _read(kind: str, version: Version, body: bytes, scope: _Scope) -> Taken:
-    try:
-        read, warnings = version.read(kind, body, scope.default)
-    except InvalidObject as error:
-        return Taken(body, Outcome.REFUSED, problems=tuple(error.problems))
-    except Exception:
-        log.exception("a %s could not be read, and the fault is ours", kind)
-        return Taken(body, Outcome.FAILED, problems=OUR_FAULT)
-    problems = scope.problems(read)
-    if problems:
-        code = NOT_THEIRS if scope.find(read.owner) is None else ""
-        return Taken(body, Outcome.REFUSED, problems=tuple(problems), code=code)
-    return Taken(body, Outcome.REFUSED, incoming=Incoming(scope.find(read.owner), read, version, body, warnings))
 
 
 def _store(intake: Intake, partner: Partner, incomings: list[Incoming], now: datetime):

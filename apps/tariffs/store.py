@@ -39,7 +39,8 @@ def put_tariffs(partner: Partner, incomings: list[Incoming], now: datetime) -> l
     Also a content older than ours is kept as a revision: a session may have begun under it.
     """
     told = MIRROR.put(incomings, now)
-    REVISIONS.write(_revision(one, now) for one in told if one.stored.outcome is not Outcome.UNCHANGED and one.stored.row)
+    fresh = [one for one in told if one.stored.outcome is not Outcome.UNCHANGED and one.stored.row]
+    REVISIONS.write(_revision(one, now) for one in fresh)
     return [one.stored for one in told]
 
 
@@ -65,6 +66,14 @@ def remove_tariff(party: Party, tariff_id: str, now: datetime) -> None:
     known = MIRROR.of(party, tariff_id)
     if not known.filter(deleted_at=None).update(deleted_at=now) and not known.exists():
         raise UnknownObject(f"tariff {tariff_id} is not known here")
+
+
+def known_tariff(party: Party, tariff_id: str) -> Tariff:
+    """What the CPO last sent, and has not deleted since."""
+    found = MIRROR.of(party, tariff_id).filter(deleted_at=None).select_related("party").first()
+    if found is None:
+        raise UnknownObject(f"tariff {tariff_id} is not known here")
+    return found
 
 
 def canonical_tariff(tariff: Tariff) -> objects.Tariff:

@@ -112,6 +112,7 @@ class Migration(migrations.Migration):
                 ('last_full_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('failures', models.PositiveIntegerField(default=0, editable=False, verbose_name='failures in a row')),
                 ('last_outcome', models.JSONField(blank=True, default=dict, editable=False)),
+                ('resume', models.JSONField(blank=True, default=dict, editable=False, help_text='Where a broken pull goes on.')),
                 ('partner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='feeds', to='partners.partner')),
             ],
         ),

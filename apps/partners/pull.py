@@ -1,0 +1,282 @@
+"""Pulling what partners keep for us: the safety net under every push (trust R11, TR-18 to TR-21).
+
+One page is one transaction: objects, quarantine, and how far we are. A pull that breaks off goes on at the page where
+it stopped, if that was not long ago. The mark from which the next one asks moves only after the last page, and stays a
+bit behind: what a partner shows late is then still found. All else is up to the room of the module.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+from apps.ocpi.client import Page
+from apps.ocpi.errors import OcpiError, PeerFailed
+from apps.ocpi.versions import VERSIONS
+from apps.partners.models import Endpoint, Feed, Partner
+from apps.partners.peers import endpoint, peer_of
+from apps.partners.quarantine import id_of
+from apps.partners.taking import Intake, Outcome, Taken, take
+from apps.work import ring
+
+log = logging.getLogger(__name__)
+
+OVERLAP = timedelta(minutes=15)
+"""How late a partner may show an object after its `last_updated` (decision 22)."""
+
+LEASE = timedelta(minutes=10)
+"""Longer than a page can take with all its tries; every page renews it."""
+
+WORTH_RESUMING = timedelta(hours=1)
+
+INTERVALS = {
+    Feed.Module.TARIFFS: timedelta(hours=6),
+    Feed.Module.LOCATIONS: timedelta(hours=6),
+    Feed.Module.SESSIONS: timedelta(hours=1),
+    Feed.Module.CDRS: timedelta(hours=1),
+}
+"""In the order in which they are pulled: what others refer to comes first."""
+
+COUNTED = {
+    Outcome.CREATED: "stored",
+    Outcome.UPDATED: "stored",
+    Outcome.UNCHANGED: "unchanged",
+    Outcome.STALE: "stale",
+    Outcome.CONFLICT: "quarantined",
+    Outcome.REFUSED: "quarantined",
+    Outcome.FAILED: "quarantined",
+}
+
+Key = tuple[int, str]
+Vanish = Callable[[Partner, set[Key], datetime], str]
+
+
+@dataclass(frozen=True)
+class Pull:
+    """What is pulled and how. `vanish` marks what a complete list no longer has; documents never vanish, so without.
+
+    `again_every`: how often all of the last `again_since` is read once more, whatever the mark (None: everything),
+    because a partner may change things without saying so (TR-20).
+    """
+
+    intake: Intake
+    vanish: Vanish | None = None
+    again_every: timedelta = timedelta(days=1)
+    again_since: timedelta | None = None
+
+    @property
+    def module(self) -> str:
+        return self.intake.module
+
+
+def open_feeds(partner: Partner, now: datetime) -> None:
+    """After a handshake: pull everything the partner offers, from now on; a feed that exists begins anew soon."""
+    offered = Endpoint.objects.filter(partner=partner).exclude(role="RECEIVER").values_list("identifier", flat=True)
+    for module in sorted(set(offered) & set(INTERVALS), key=list(INTERVALS).index):
+        begun = {"due_at": now, "resume": {}}
+        Feed.objects.update_or_create(
+            partner=partner, module=module, defaults=begun, create_defaults=begun | {"interval": INTERVALS[module]}
+        )
+        ring(f"apps.{APPS[module]}.tasks.pull_due")
+
+
+APPS = {"tariffs": "tariffs", "locations": "locations", "sessions": "charging", "cdrs": "charging"}
+
+
+def want(feed: Feed, now: datetime) -> None:
+    """Have a feed pulled as soon as a worker is free; it returns at once."""
+    Feed.objects.filter(pk=feed.pk).filter(Q(due_at=None) | Q(due_at__gt=now)).update(due_at=now)
+    ring(f"apps.{APPS[feed.module]}.tasks.pull_due")
+
+
+def pull_due(pull: Pull, now: datetime) -> dict[str, dict]:
+    """Pull this module of every partner that is due; other workers take other partners meanwhile."""
+    clock, done = _Clock(now), {}
+    while claimed := _feeds(pull.module).claim(clock(), LEASE, limit=1):
+        (feed,) = claimed
+        done[str(feed.partner)] = _run(pull, feed, clock)
+    return done
+
+
+def pull_partner(pull: Pull, partner: Partner, now: datetime, *, full: bool = False) -> dict:
+    """Pull one module of one partner in this process, now; waits for a running one. LookupError without a feed."""
+    clock, rows = _Clock(now), _feeds(pull.module).filter(partner=partner)
+    while rows.exists():
+        rows.filter(Q(due_at=None) | Q(due_at__gt=clock()), leased_until=None).update(due_at=clock())
+        for feed in rows.claim(clock(), LEASE, limit=1):
+            return _run(pull, feed, clock, full=full)
+        time.sleep(0.2)
+    raise LookupError(f"{partner} offers no {pull.module}, or is not connected")
+
+
+def _feeds(module: str):
+    return Feed.objects.filter(module=module, partner__state=Partner.State.CONNECTED).select_related("partner")
+
+
+class _Clock:
+    """The time of the door that called, going on: leases must know how long a pull takes."""
+
+    def __init__(self, now: datetime):
+        self._now, self._started = now, time.monotonic()
+
+    def __call__(self) -> datetime:
+        return self._now + timedelta(seconds=time.monotonic() - self._started)
+
+
+class _LeaseLostError(Exception):
+    """Somebody else took the feed over; what we stored is good, the rest is theirs."""
+
+
+@dataclass
+class _Crawl:
+    """One walk over a list. `since` None asks for everything; `url` is the page where a broken walk goes on."""
+
+    started_at: datetime
+    since: datetime | None
+    is_full: bool
+    url: str = ""
+    theirs_at: datetime | None = None
+    newest: datetime | None = None
+    seen: set[Key] = field(default_factory=set)
+    is_all_known: bool = True
+    pages: int = 0
+    counts: dict = field(default_factory=dict)
+
+    @property
+    def is_resumed(self) -> bool:
+        return bool(self.url)
+
+    @property
+    def watermark(self) -> datetime | None:
+        """The newest we saw, but not after the beginning of the walk by the partner's clock, minus the overlap."""
+        if self.newest is None:
+            return None
+        return min(self.newest, self.theirs_at or self.started_at) - OVERLAP
+
+    def note(self, page: Page, taken: list[Taken], parties: list[int]) -> None:
+        self.pages += 1
+        self.theirs_at = self.theirs_at or page.timestamp
+        for one in taken:
+            self.counts["seen"] += 1
+            self.counts[COUNTED[one.outcome]] += 1
+            self._note_object(one, parties)
+
+    def _note_object(self, one: Taken, parties: list[int]) -> None:
+        if one.incoming is not None:
+            self.seen.add(one.incoming.key)
+            self.newest = max(self.newest or one.incoming.object.last_updated, one.incoming.object.last_updated)
+            return
+        name = id_of(one.body)
+        self.is_all_known &= bool(name)
+        self.seen.update((party, name.upper()) for party in parties)
+
+    def as_resume(self, url: str) -> dict:
+        return {"url": url, "at": self.started_at.isoformat(), "full": self.is_full} | {
+            name: moment.isoformat()
+            for name in ("since", "theirs_at", "newest")
+            if (moment := getattr(self, name)) is not None
+        }
+
+
+def _begin(pull: Pull, feed: Feed, now: datetime, *, full: bool) -> _Crawl:
+    counts = dict.fromkeys(("seen", "stored", "unchanged", "stale", "quarantined"), 0)
+    broken = {} if full else feed.resume
+    if broken and datetime.fromisoformat(broken["at"]) > now - WORTH_RESUMING:
+        times = {name: datetime.fromisoformat(broken[name]) for name in ("theirs_at", "newest") if name in broken}
+        since = datetime.fromisoformat(broken["since"]) if "since" in broken else None
+        started = datetime.fromisoformat(broken["at"])
+        return _Crawl(started, since, broken["full"], broken["url"], **times, counts=counts)
+    is_due_again = feed.last_full_at is None or feed.last_full_at <= now - pull.again_every
+    if full or feed.watermark is None:
+        return _Crawl(now, None, True, counts=counts)
+    if is_due_again and pull.again_since is None:
+        return _Crawl(now, None, True, counts=counts)
+    since = min(feed.watermark, now - pull.again_since) if is_due_again else feed.watermark
+    return _Crawl(now, since, is_due_again, counts=counts)
+
+
+def _run(pull: Pull, feed: Feed, clock: _Clock, *, full: bool = False) -> dict:
+    """Walk the list of a feed that we hold the lease of; what became of it is on the row and returned."""
+    crawl = _begin(pull, feed, clock(), full=full)
+    try:
+        _walk(pull, feed, crawl, clock)
+        return _finish(pull, feed, crawl, clock())
+    except (PeerFailed, OcpiError) as error:
+        return _break_off(feed, crawl, str(error), clock())
+    except _LeaseLostError:
+        return crawl.counts | {"complete": False, "error": "another process took this pull over"}
+    except Exception as error:
+        log.exception("the pull of %s broke off, and the fault is ours", feed)
+        return _break_off(feed, crawl, f"our fault: {type(error).__name__}", clock())
+
+
+def _walk(pull: Pull, feed: Feed, crawl: _Crawl, clock: _Clock) -> None:
+    partner, version = feed.partner, VERSIONS[feed.partner.version]
+    parties = list(partner.parties.values_list("pk", flat=True))
+    for page in _pages(feed, crawl):
+        with transaction.atomic():
+            taken = take(pull.intake, partner, version, page.bodies, clock())
+            crawl.note(page, taken, parties)
+            _renew(feed, clock(), resume=crawl.as_resume(page.url))
+
+
+def _pages(feed: Feed, crawl: _Crawl):
+    peer = peer_of(feed.partner, feed.module)
+    if crawl.is_resumed:
+        return peer.pages(crawl.url)
+    return peer.pages(endpoint(feed.partner, feed.module, "SENDER"), date_from=crawl.since)
+
+
+def _renew(feed: Feed, now: datetime, **values) -> None:
+    """Hold the feed for another page, or find out that we no longer do."""
+    ours = Feed.objects.filter(pk=feed.pk, leased_until=feed.leased_until)
+    feed.leased_until = now + LEASE
+    if not ours.update(leased_until=feed.leased_until, **values):
+        raise _LeaseLostError
+
+
+@transaction.atomic
+def _finish(pull: Pull, feed: Feed, crawl: _Crawl, now: datetime) -> dict:
+    """Complete: the mark moves. Only a full walk without a break knows what is no longer there (LOC-04, TAR-02)."""
+    _renew(feed, now)
+    is_whole = crawl.is_full and not (crawl.is_resumed and pull.vanish)
+    counts = crawl.counts | {"complete": True, "error": ""}
+    if is_whole and pull.vanish is not None:
+        counts["error"] = _vanish(pull, feed.partner, crawl)
+    marks = [mark for mark in (feed.watermark, crawl.watermark) if mark is not None]
+    values = feed.settled(due_at=now + feed.interval * _splay()) | {
+        "watermark": max(marks, default=None),
+        "last_good_at": now,
+        "last_full_at": crawl.started_at if is_whole else feed.last_full_at,
+        "failures": 0,
+        "last_outcome": counts,
+        "resume": {},
+    }
+    Feed.objects.filter(pk=feed.pk).update(**values)
+    return counts
+
+
+def _splay() -> float:
+    """So that not all feeds of all partners fall due together (TR-21)."""
+    return random.uniform(1, 1.2)  # noqa: S311
+
+
+def _vanish(pull: Pull, partner: Partner, crawl: _Crawl) -> str:
+    if not crawl.is_all_known:
+        return "an object without a readable id was among them, so nothing is taken for vanished"
+    return pull.vanish(partner, crawl.seen, crawl.started_at)
+
+
+def _break_off(feed: Feed, crawl: _Crawl, error: str, now: datetime) -> dict:
+    """Tried again after a while, where it stopped; a page that cannot even be begun with is not tried for ever."""
+    counts = crawl.counts | {"complete": False, "error": error}
+    values = feed.failed(error, now) | {"failures": feed.failures + 1, "last_outcome": counts}
+    if not crawl.pages:
+        values["resume"] = {}
+    Feed.objects.filter(pk=feed.pk, leased_until=feed.leased_until).update(**values)
+    return counts

@@ -1,0 +1,28 @@
+"""Tariffs, as CPOs tell us of them (mod_tariffs, Receiver Interface)."""
+
+from http import HTTPStatus
+
+from rest_framework.response import Response
+
+from apps.partners.receiver import OwnedView
+from apps.partners.taking import Outcome, take
+
+from .store import INTAKE, canonical_tariff, known_tariff, remove_tariff
+
+
+class Tariffs(OwnedView):
+    module = "tariffs"
+    in_one = True
+
+    def get(self, request, version, tariff_id, **owner):
+        return Response(version.write("tariff", canonical_tariff(known_tariff(self.party, tariff_id))))
+
+    def put(self, request, version, tariff_id, **owner):
+        context = {"method": "PUT", "id": tariff_id}
+        (taken,) = take(INTAKE, self.partner, version, [self.body], self.now, owner=self.party, context=context)
+        is_new = taken.require().outcome is Outcome.CREATED
+        return Response(status=HTTPStatus.CREATED if is_new else HTTPStatus.OK)
+
+    def delete(self, request, version, tariff_id, **owner):
+        remove_tariff(self.party, tariff_id, self.now)
+        return Response()
