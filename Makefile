@@ -1,0 +1,37 @@
+# Every target is one line in front of Python. DATA_DIR (default .local) holds everything that running leaves behind.
+PYTHON = .venv/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-check demo-reset run stop test lint bench requirements
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 22
+
+setup: ## make .venv from the pinned requirements (every target below does it by itself)
+	@python3 -m emsp.install
+
+demo: setup ## start everything with a simulated charge point operator, and let a month happen; Ctrl-C stops
+	@$(PYTHON) -m emsp.demo
+
+demo-check: setup ## the same without a terminal, and recount every figure; SABOTAGE=1..8 plants a fault, all tries each
+	@$(PYTHON) -m emsp.demo --check $(if $(SABOTAGE),--sabotage $(SABOTAGE))
+
+demo-reset: setup ## forget the demo's world
+	@$(PYTHON) -m emsp.launch reset
+
+run: setup ## start everything for real use on this machine; Ctrl-C stops
+	@$(PYTHON) -m emsp.launch run
+
+stop: setup ## stop whatever runs here: processes, PostgreSQL, Valkey
+	@$(PYTHON) -m emsp.launch stop
+
+test: setup ## the whole suite; needs nothing running
+	@$(PYTHON) -m pytest -n 2 $(TESTS)
+
+lint: setup ## ruff, its format, and the import contracts
+	@$(PYTHON) -m emsp.lint
+
+bench: setup ## measure, and write docs/benchmarks.md
+	@$(PYTHON) -m bench
+
+requirements: ## pin what requirements*.in ask for, with hashes
+	@python3 -m emsp.install requirements
