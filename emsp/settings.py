@@ -77,6 +77,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "emsp.logs.RequestLog",
+    "apps.partners.middleware.Ocpi",  # everything below is for people
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -137,6 +138,26 @@ LANGUAGE_CODE = env("LANGUAGE_CODE", default="en")
 TIME_ZONE = env("TIME_ZONE", default="Europe/Stockholm")
 USE_TZ = True
 USE_THOUSAND_SEPARATOR = True
+
+# The back office. What the side bar, the search and the home page hold is in emsp/home.py.
+UNFOLD = {
+    "SITE_TITLE": OCPI_PARTY_NAME,
+    "SITE_HEADER": OCPI_PARTY_NAME,
+    "SITE_SYMBOL": "ev_station",
+    "SITE_URL": None,
+    "SHOW_VIEW_ON_SITE": False,
+    "BORDER_RADIUS": "6px",
+    "COLORS": {"primary": {
+        "50": "oklch(97.7% .018 182)", "100": "oklch(94.5% .045 182)", "200": "oklch(90% .085 182)",
+        "300": "oklch(84% .11 182)", "400": "oklch(74% .12 182)", "500": "oklch(62% .105 184)",
+        "600": "oklch(51% .09 186)", "700": "oklch(44% .075 188)", "800": "oklch(38% .06 190)",
+        "900": "oklch(33% .05 192)", "950": "oklch(24% .04 194)",
+    }},
+    "STYLES": ["emsp.home.style"],
+    "DASHBOARD_CALLBACK": "emsp.home.dashboard",
+    "SIDEBAR": {"navigation": "emsp.home.navigation", "show_search": True, "command_search": True},
+    "COMMAND": {"search_callback": "emsp.home.search", "show_history": False},
+}  # fmt: skip
 
 # Files. Production serves compressed files under names that change with them, made by `collectstatic`.
 STATIC_URL = "/static/"

@@ -1,14 +1,55 @@
 """Every URL on one page."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import path, register_converter
 
+from apps.locations import receiver as locations
+from apps.ocpi.versions import VERSIONS, Version
+from apps.partners import receiver as partners
+from apps.tariffs import receiver as tariffs
+from apps.tokens import receiver as tokens
 from emsp import health
 
+
+class VersionConverter:
+    """The version a partner speaks, as the stair knows it; others are no URLs of ours."""
+
+    regex = r"\d+\.\d+(?:\.\d+)?"
+
+    def to_python(self, value: str) -> Version:
+        if value not in VERSIONS:
+            raise ValueError(value)
+        return VERSIONS[value]
+
+    def to_url(self, version: Version | str) -> str:
+        return str(version)
+
+
+register_converter(VersionConverter, "version")
+
+OCPI = "ocpi/<version:version>"
+PARTY = "<str:country_code>/<str:party_id>"
+
+# The receivers of OCPI: one list for three versions. Each also answers with a slash at the end, and what is not here
+# gets a 404 in an envelope (apps/partners/middleware.py).
+ocpi_urls = [
+    path("ocpi/versions", partners.Versions.as_view()),
+    path(f"{OCPI}", partners.VersionDetails.as_view()),
+    path(f"{OCPI}/credentials", partners.Credentials.as_view()),
+    path(f"{OCPI}/locations/{PARTY}/<str:location_id>", locations.Locations.as_view()),
+    path(f"{OCPI}/locations/{PARTY}/<str:location_id>/<str:evse_uid>", locations.Evses.as_view()),
+    path(
+        f"{OCPI}/locations/{PARTY}/<str:location_id>/<str:evse_uid>/<str:connector_id>", locations.Connectors.as_view()
+    ),
+    path(f"{OCPI}/tariffs/{PARTY}/<str:tariff_id>", tariffs.Tariffs.as_view()),
+    path(f"{OCPI}/tokens", tokens.TokenList.as_view()),
+    path(f"{OCPI}/tokens/<str:token_uid>/authorize", tokens.Authorize.as_view()),
+]
+
 urlpatterns = [
+    *ocpi_urls,
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
     path("admin/", admin.site.urls),
-    # The receivers of OCPI: one list for three versions.
 ]

@@ -66,7 +66,7 @@ def revoke_all(partner: Partner, now: datetime) -> None:
 
 
 class Caller(NamedTuple):
-    """Who calls, with which token, and the parties named by the URL and by the OCPI-from headers if they are its own."""
+    """Who calls, with which token, and the parties of the URL and of the OCPI-from headers where they are its own."""
 
     partner: Partner
     token: CredentialsToken
@@ -83,7 +83,8 @@ def _columns(fields, table: str) -> str:
 
 
 FIND = f"""
-SELECT {_columns(_TOKEN, "token")}, {_columns(_PARTNER, "partner")}, {_columns(_PARTY, "owner")}, {_columns(_PARTY, "sender")}
+SELECT {_columns(_TOKEN, "token")}, {_columns(_PARTNER, "partner")},
+    {_columns(_PARTY, "owner")}, {_columns(_PARTY, "sender")}
 FROM partners_credentialstoken token
 JOIN partners_partner partner ON partner.id = token.partner_id
 LEFT JOIN partners_party owner ON owner.partner_id = partner.id

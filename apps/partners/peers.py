@@ -1,0 +1,61 @@
+"""Partners as we call them."""
+
+from django.conf import settings
+
+from apps.ocpi.client import Peer
+from apps.ocpi.errors import MissingEndpoints, PeerFailed
+from apps.ocpi.objects import Party
+from apps.ocpi.versions import VERSIONS
+
+from . import exchanges, ourselves, sealing
+from .models import Partner
+
+
+def place_of_token(partner: Partner) -> str:
+    """What the sealed token is bound to (trust S3)."""
+    return f"partner {partner.pk} outbound_token"
+
+
+def token_of(partner: Partner) -> str:
+    """The credentials token we present to the partner; PeerFailed where there is none that can be read."""
+    if not partner.outbound_token:
+        raise PeerFailed(f"{partner} gave us no credentials token", permanent=True)
+    try:
+        return sealing.unseal(partner.outbound_token, place_of_token(partner))
+    except sealing.Unreadable as error:
+        raise PeerFailed(str(error), permanent=True) from error
+
+
+def peer_of(partner: Partner, module: str = "", *, patience: float | None = None) -> Peer:
+    """A connected partner, to be called. Give the module for the record; of credentials nothing but the fact is kept.
+
+    The routing headers name the party if the partner speaks for one alone; several can be told apart by the objects
+    themselves, and a request for all of a platform's objects names none (TR-25).
+    """
+    if not partner.is_connected:
+        raise PeerFailed(f"{partner} is not connected", permanent=True)
+    how = {} if patience is None else {"patience": patience}
+    return Peer(
+        token_of(partner),
+        version=VERSIONS[partner.version],
+        form=partner.token_form,
+        private_hosts=settings.OCPI_PRIVATE_HOSTS,
+        is_private=partner.is_private,
+        us=ourselves.us(),
+        them=_only_party(partner),
+        record=exchanges.recorder(partner, module),
+        **how,
+    )
+
+
+def _only_party(partner: Partner) -> Party | None:
+    parties = partner.parties.values_list("country_code", "party_id")[:2]
+    return Party(*parties[0]) if len(parties) == 1 else None
+
+
+def endpoint(partner: Partner, identifier: str, role: str) -> str:
+    """Where the partner serves a module; MissingEndpoints if it does not. 2.1.1 names one URL for both roles."""
+    urls = partner.endpoints.filter(identifier=identifier, role=role).values_list("url", flat=True)
+    if not urls:
+        raise MissingEndpoints(f"{partner} has no {identifier} as {role}")
+    return urls[0]

@@ -1,0 +1,355 @@
+"""The frame of every endpoint that partners call, and the first three: versions, version details, credentials.
+
+A view returns data or raises an OcpiError; the frame knows the caller, reads the body, puts the envelope around the
+answer and writes the exchange down. No answer is without an envelope, and none is HTML (decision 1).
+"""
+
+import logging
+import re
+import time
+from datetime import timedelta
+from http import HTTPStatus
+
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+from django.http import HttpResponse
+from django.utils import timezone
+from django.utils.functional import cached_property
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.ocpi import envelope, reader
+from apps.ocpi.errors import InvalidObject, MethodNotAllowed, OcpiError, Problem, UnknownObject
+from apps.ocpi.versions import Version
+
+from . import credentials, exchanges, handshake, ourselves, quarantine
+from .models import CredentialsToken, Exchange
+from .scope import NO_KEY, key_of
+
+log = logging.getLogger(__name__)
+
+SAFE = frozenset({"GET"})
+LIMITS = {"PATCH": reader.PATCH_LIMIT}
+JSON = re.compile(r"application/(?:[\w.-]+\+)?json\s*(?:;|\Z)", re.IGNORECASE | re.ASCII)
+ACCEPTABLE_ID = re.compile(r"[!-~]{1,64}")
+RETRY_AFTER_S = 5
+
+
+class Unauthorized(OcpiError):
+    """One answer for every reason, so that it tells a stranger nothing (TR-04, trust S5, S6)."""
+
+    http_status = HTTPStatus.UNAUTHORIZED
+    status_code = 2001
+
+    def __init__(self):
+        super().__init__("No valid credentials token")
+
+
+class PartnerView(APIView):
+    """An endpoint that one partner calls.
+
+    Handlers are called with the version and what else the URL holds, find `partner`, `us`, `now` and `body` here, and
+    return a Response of plain data, which gets the envelope. `module` is for the record; a view with `log` False writes
+    none where all went well. `in_one` views commit the record together with the work (decision 25).
+    """
+
+    module = ""
+    log = True
+    in_one = False
+    is_registration = False
+    """Versions and credentials: open to a token A as well, and without routing headers (TR-04, TR-23)."""
+    body_limit = reader.BODY_LIMIT
+    http_method_names = ("get", "post", "put", "patch", "delete")
+
+    def dispatch(self, request, *args, version: Version | None = None, **kwargs):
+        self.started, self.now, self.version, self.kwargs = time.monotonic(), timezone.now(), version, kwargs
+        self.http_request, self.caller = request, None
+        try:
+            self._admit(request)
+            response = self._in_one_transaction() if self._is_in_one() else self._answered()
+        except Exception as error:
+            response = self._failed(error)
+            self._record(response)
+        return response
+
+    def _admit(self, request) -> None:
+        """The caller, who must be known before anything it says is looked at."""
+        header = request.META.get("HTTP_AUTHORIZATION", "")
+        self.caller = credentials.find(header, self.now, self._owner_key(), self._sender_key())
+        if self.caller is None or not self._opens(self.caller):
+            self.caller = None
+            raise Unauthorized
+        credentials.note_use(self.caller.token, self.now)
+
+    def _opens(self, caller: credentials.Caller) -> bool:
+        """Token A opens the registration alone, and a partner that is not connected has nothing to tell us."""
+        return self.is_registration or (
+            caller.token.kind == CredentialsToken.Kind.CREDENTIALS and caller.partner.is_connected
+        )
+
+    def _is_in_one(self) -> bool:
+        return self.in_one and self.http_request.method not in SAFE
+
+    def _in_one_transaction(self) -> HttpResponse:
+        """What is expected commits, refusals too: their bytes are kept. What is not rolls everything back."""
+        with transaction.atomic():
+            return self._answered()
+
+    def _answered(self) -> HttpResponse:
+        try:
+            response = self._wrapped(self._handle())
+        except OcpiError as error:
+            response = self._refused(error)
+        self._record(response)
+        return response
+
+    def _handle(self):
+        name = self.http_request.method.lower()
+        handler = getattr(self, name, None) if name in self.http_method_names else None
+        if handler is None:
+            raise MethodNotAllowed(allowed=self.allowed)
+        self._check_routing()
+        self._check_body()
+        self.request = self.initialize_request(self.http_request)
+        named = {} if self.version is None else {"version": self.version}
+        return handler(self.request, **named, **self.kwargs)
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        return tuple(name.upper() for name in self.http_method_names if hasattr(self, name))
+
+    # What the caller says
+
+    @property
+    def partner(self):
+        return self.caller.partner
+
+    @cached_property
+    def us(self):
+        return ourselves.us()
+
+    def _owner_key(self):
+        """The party of the URL, for which `OwnedView` asks."""
+        return NO_KEY
+
+    def _sender_key(self):
+        if self.is_registration:
+            return NO_KEY
+        return self._key("from")
+
+    def _header(self, name: str) -> str:
+        return self.http_request.headers.get(name, "").strip()
+
+    def _check_routing(self) -> None:
+        """From one of the caller's parties, to us (TR-24). Who leaves it out speaks for itself (TR-23)."""
+        if self.is_registration:
+            return
+        problems = []
+        if self._named("from") and self.caller.sender is None:
+            problems.append(Problem("OCPI-from-party-id", f"{self._named('from')} is not a role of the sender"))
+        if self._named("to") and self._key("to") != self.us.key:
+            problems.append(Problem("OCPI-to-party-id", f"{self._named('to')} is not served here"))
+        if problems:
+            raise InvalidObject(problems)
+
+    def _named(self, side: str) -> str:
+        return "*".join(self._parts(side)) if any(self._parts(side)) else ""
+
+    def _key(self, side: str):
+        return key_of(*self._parts(side))
+
+    def _parts(self, side: str) -> tuple[str, str]:
+        return self._header(f"OCPI-{side}-country-code"), self._header(f"OCPI-{side}-party-id")
+
+    def _check_body(self) -> None:
+        """Judged by its headers, before a byte of it is read (trust S25, S35)."""
+        meta = self.http_request.META
+        if meta.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() != "identity":
+            raise OcpiError("Bodies are sent as they are, not packed", http_status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        if int(meta.get("CONTENT_LENGTH") or 0) > self._limit():
+            raise OcpiError(f"More than {self._limit()} bytes", http_status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        if self.http_request.method not in SAFE and self.body.strip():
+            self._check_type(meta.get("CONTENT_TYPE", ""))
+
+    def _check_type(self, content_type: str) -> None:
+        if content_type and not JSON.match(content_type):
+            raise OcpiError("Bodies are application/json", http_status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+
+    def _limit(self) -> int:
+        return min(LIMITS.get(self.http_request.method, self.body_limit), self.body_limit)
+
+    @cached_property
+    def body(self) -> bytes:
+        """The bytes as sent; chunked ones are read to their end, where the server says that there is one."""
+        meta = self.http_request.META
+        if "HTTP_TRANSFER_ENCODING" not in meta or not meta.get("wsgi.input_terminated"):
+            return self.http_request.body
+        read = meta["wsgi.input"].read(self._limit() + 1)
+        if len(read) > self._limit():
+            raise OcpiError(f"More than {self._limit()} bytes", http_status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        return read
+
+    # What we answer
+
+    def _wrapped(self, response) -> HttpResponse:
+        self.status_code = envelope.SUCCESS
+        return self._said(envelope.success(response.data, self.now), response.status_code, response.headers)
+
+    def _refused(self, error: OcpiError) -> HttpResponse:
+        self.status_code = self.version.status_code(error.status_code) if self.version else error.status_code
+        content = envelope.failure(self.status_code, error.message, None, self.now)
+        return self._said(content, error.http_status, headers_of(error))
+
+    def _said(self, content: bytes, http_status: int, headers) -> HttpResponse:
+        response = HttpResponse(content, status=http_status, content_type="application/json")
+        for name, value in headers.items():
+            if name != "Content-Type":
+                response.headers[name] = value
+        response.headers |= self._echoed()
+        return response
+
+    def _echoed(self) -> dict[str, str]:
+        """The ids of the request (TR-22), and who speaks to whom, swapped (TR-23)."""
+        echoed = {"X-Request-ID": self.request_id, "X-Correlation-ID": self.correlation_id}
+        if self.is_registration or self.caller is None or self.caller.sender is None:
+            return echoed
+        return echoed | {
+            "OCPI-from-country-code": self.us.country_code,
+            "OCPI-from-party-id": self.us.party_id,
+            "OCPI-to-country-code": self.caller.sender.country_code,
+            "OCPI-to-party-id": self.caller.sender.party_id,
+        }
+
+    @cached_property
+    def request_id(self) -> str:
+        return self.http_request.id
+
+    @cached_property
+    def correlation_id(self) -> str:
+        given = self._header("X-Correlation-ID")
+        return given if ACCEPTABLE_ID.fullmatch(given) else self.request_id
+
+    def _failed(self, error: Exception) -> HttpResponse:
+        """What nobody foresaw is ours, and HTTP 200: the sender did nothing wrong and shall not see a web page."""
+        if isinstance(error, OcpiError):
+            return self._refused(error)
+        if isinstance(error, (OperationalError, InterfaceError)):
+            return self._refused(unavailable())
+        log.error("an OCPI request failed, and the fault is ours", exc_info=error)
+        self._keep_body()
+        return self._refused(OcpiError("Our server failed; the message is kept", status_code=3000))
+
+    def _keep_body(self) -> None:
+        if self.caller and not self.is_registration and self.http_request.method not in SAFE and self.body:
+            context = {"method": self.http_request.method, "path": self.http_request.path}
+            problems = [Problem("", "we failed to process it")]
+            quarantine.keep(self.partner, self.module, self.version, self.body, problems, self.now, context=context)
+
+    def _record(self, response: HttpResponse) -> None:
+        """Strangers leave no record: they could fill the disk. The log has them."""
+        if self.caller is None or (not self.log and response.status_code < HTTPStatus.BAD_REQUEST):
+            return
+        try:
+            exchanges.keep(self._exchange(response))
+        except DatabaseError:
+            if self._is_in_one():
+                raise
+            log.exception("an exchange could not be written down")
+
+    def _exchange(self, response: HttpResponse) -> exchanges.Said:
+        return exchanges.Said(
+            partner_id=self.partner.pk,
+            direction=Exchange.Direction.IN,
+            module=self.module,
+            method=self.http_request.method,
+            url=self.http_request.get_full_path(),
+            request_body=self.__dict__.get("body", b""),
+            response_body=response.content,
+            http_status=response.status_code,
+            status_code=self.status_code,
+            error="",
+            request_id=self.request_id,
+            correlation_id=self.correlation_id,
+            duration=timedelta(seconds=time.monotonic() - self.started),
+            at=self.now,
+        )
+
+
+class OwnedView(PartnerView):
+    """An endpoint whose URL names the party that owns the object: `self.party`, one that the caller speaks for.
+
+    Foreign parties and those that there are not look the same (TR-24, trust S15).
+    """
+
+    def _owner_key(self):
+        return key_of(self.kwargs["country_code"], self.kwargs["party_id"])
+
+    @property
+    def party(self):
+        return self.caller.owner
+
+    def _check_routing(self) -> None:
+        super()._check_routing()
+        if self.caller.owner is None:
+            raise UnknownObject("There is no such party for you here", status_code=2001)
+
+
+def headers_of(error: OcpiError) -> dict[str, str]:
+    """What HTTP demands beside the status."""
+    if isinstance(error, MethodNotAllowed):
+        return {"Allow": ", ".join(error.allowed)}
+    if error.http_status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        return {"Retry-After": str(getattr(error, "retry_after", RETRY_AFTER_S))}
+    if error.http_status == HTTPStatus.UNAUTHORIZED:
+        return {"WWW-Authenticate": "Token"}
+    return {}
+
+
+def unavailable() -> OcpiError:
+    return OcpiError("Not available now, try again", http_status=HTTPStatus.SERVICE_UNAVAILABLE, status_code=3000)
+
+
+class Versions(PartnerView):
+    """GET: which versions we speak (version_information_endpoint)."""
+
+    module = "versions"
+    is_registration = True
+
+    def get(self, request):
+        listed = [{"version": ref.version, "url": ref.url} for ref in ourselves.versions()]
+        return Response(listed)
+
+
+class VersionDetails(PartnerView):
+    """GET: our endpoints of one version."""
+
+    module = "versions"
+    is_registration = True
+
+    def get(self, request, version):
+        return Response(version.write("version_details", ourselves.details(version)))
+
+
+class Credentials(PartnerView):
+    """Registration, its renewal and its end (credentials, Interfaces and endpoints)."""
+
+    module = "credentials"
+    is_registration = True
+
+    def get(self, request, version):
+        """With the token that was presented: only its digest is stored (CRED-09)."""
+        return Response(self._ours(version, self.caller.presented))
+
+    def post(self, request, version):
+        theirs = version.read_credentials(self.body).object
+        return Response(self._ours(version, handshake.accept(self.caller, version, theirs, self.now)))
+
+    def put(self, request, version):
+        theirs = version.read_credentials(self.body).object
+        return Response(self._ours(version, handshake.accept_renewal(self.caller, version, theirs, self.now)))
+
+    def delete(self, request, version):
+        handshake.accept_end(self.caller, self.now)
+        return Response(None)
+
+    def _ours(self, version: Version, token: str) -> dict:
+        return version.write("credentials", ourselves.credentials(token))
