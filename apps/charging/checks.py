@@ -74,6 +74,11 @@ def _at(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
+def _plain(amount: Decimal) -> str:
+    """All its digits, but no zeros at the end."""
+    return f"{amount.normalize():f}"
+
+
 def nobodys(facts: Facts) -> str:
     """Nobody to bill: neither the card nor the contract nor our authorization is known."""
     cdr = facts.cdr
@@ -117,11 +122,11 @@ def components_do_not_add_up(facts: Facts) -> str:
     if cdr is None or facts.cdr.is_credit:
         return ""
     parts = [part.before_taxes for name in COMPONENTS if (part := getattr(cdr, name)) is not None]
-    difference = cdr.total_cost.before_taxes - sum(parts, Decimal(0))
-    if not parts or abs(difference) <= TOLERANCE:
+    total, summed = cdr.total_cost.before_taxes, sum(parts, Decimal(0))
+    if not parts or abs(total - summed) <= TOLERANCE:
         return ""
-    total, parts_total = cdr.total_cost.before_taxes, sum(parts, Decimal(0))
-    return f"total cost is {total:f}, its components add up to {parts_total:f}: {difference:+f} {cdr.currency}"
+    difference = f"{'+' if total > summed else ''}{_plain(total - summed)} {cdr.currency}"
+    return f"total cost is {_plain(total)}, its components add up to {_plain(summed)}: {difference}"
 
 
 COMPONENTS = (
@@ -145,21 +150,20 @@ def _misfit(name: str, price: objects.Price) -> str:
     for tax in price.taxes or ():
         expected = tax.amount if tax.percentage is None else price.before_taxes * tax.percentage / 100
         if abs(tax.amount - expected) > TOLERANCE:
-            return (
-                f"{name}: {tax.name} is {tax.amount:f}, {tax.percentage:f} % of {price.before_taxes:f} is {expected:f}"
-            )
+            percentage = f"{_plain(tax.percentage)} % of {_plain(price.before_taxes)}"
+            return f"{name}: {tax.name} is {_plain(tax.amount)}, {percentage} is {_plain(expected)}"
     total = price.tax_total or Decimal(0)
     if (-total if price.before_taxes < 0 else total) < -TOLERANCE:
-        return f"{name}: {price.before_taxes:f} before taxes is more than {price.before_taxes + total:f} with them"
+        return f"{name}: {_plain(price.before_taxes)} before taxes is more than {_plain(price.before_taxes + total)} with them"
     return ""
 
 
 def wrong_sign(facts: Facts) -> str:
     cdr = facts.cdr
     if cdr.is_credit and cdr.cost_before_taxes > 0:
-        return f"a credit CDR, but its total cost is {cdr.cost_before_taxes:f} {cdr.currency}"
+        return f"a credit CDR, but its total cost is {_plain(cdr.cost_before_taxes)} {cdr.currency}"
     if not cdr.is_credit and cdr.cost_before_taxes < 0:
-        return f"no credit CDR, but its total cost is {cdr.cost_before_taxes:f} {cdr.currency}"
+        return f"no credit CDR, but its total cost is {_plain(cdr.cost_before_taxes)} {cdr.currency}"
     return ""
 
 
@@ -185,8 +189,8 @@ def not_the_negative(facts: Facts) -> str:
 
 
 def _amount(cdr: Cdr) -> str:
-    taxes = "" if cdr.cost_taxes is None else f" with {cdr.cost_taxes.normalize():f} of taxes"
-    return f"{cdr.cost_before_taxes.normalize():f} {cdr.currency}{taxes}"
+    taxes = "" if cdr.cost_taxes is None else f" with {_plain(cdr.cost_taxes)} of taxes"
+    return f"{_plain(cdr.cost_before_taxes)} {cdr.currency}{taxes}"
 
 
 def wrong_reference(facts: Facts) -> str:

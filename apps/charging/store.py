@@ -115,7 +115,7 @@ def _period_rows(session: int, periods: Iterable[objects.ChargingPeriod], at: da
     return [(session, start, by_start[start], at) for start in sorted(by_start)]
 
 
-def take_patch(  # noqa: PLR0913
+def take_patch(
     partner: Partner, party: Party, version: Version, session_id: str, body: bytes, now: datetime
 ) -> Stored:
     """Apply a PATCH as it was sent; one that cannot be applied is kept, and InvalidObject says why (decision 3)."""

@@ -4,9 +4,9 @@ import threading
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
 
-from apps.charging.intake import INTAKE, evidence
+from apps.charging.intake import EVIDENCE, INTAKE, evidence
+from apps.charging.matching import link_credits
 from apps.charging.models import Cdr
-from apps.locations.models import Location
 from apps.ocpi.versions import VERSIONS
 from apps.partners.models import Partner, Party, Quarantined
 from apps.partners.taking import Incoming, take
@@ -110,28 +110,9 @@ def test_by_another_route_it_is_the_same_cdr(send, send_cdr, party):
     assert (again.outcome, again.row) == ("unchanged", first.public_id)
 
 
-def test_the_zone_is_that_of_the_location(send_cdr, party):
-    Location.objects.create(
-        party=party, ocpi_id="loc-1", time_zone="Europe/Helsinki", last_updated=NOW, content_hash=b"", body=b"",
-        **location_columns(),
-    )  # fmt: skip
+def test_the_zone_is_that_of_the_location(send_cdr, make_location):
+    make_location("loc-1", time_zone="Europe/Helsinki")
     assert send_cdr().time_zone == "Europe/Helsinki"
-
-
-def location_columns() -> dict:
-    """Whatever else a location must have."""
-    needed = {
-        field.name for field in Location._meta.get_fields()
-        if getattr(field, "null", True) is False and not field.has_default() and not field.auto_created
-    }  # fmt: skip
-    values = {
-        "partner": Partner.objects.first(),
-        "latitude": 59,
-        "longitude": 18,
-        "received_at": NOW,
-        "version": "2.2.1",
-    }
-    return {name: value for name, value in values.items() if name in needed}
 
 
 @pytest.mark.parametrize(("country", "zone"), [("SWE", "Europe/Stockholm"), ("DEU", "Europe/Berlin"), ("ESP", "")])
@@ -164,23 +145,22 @@ class TestVersions:
 
     def bodies(self):
         taxed = {"before_taxes": 40.00, "taxes": [{"name": "VAT", "amount": 10.00}]}
-        plain = {"cdr_token__uid": None, "cdr_token__type": None, "session_id": None}
         return {
             "2.1.1": json.dumps(self.OLD).encode(),
             "2.2.1": cdr_body(),
             "2.3.0": cdr_body(total_cost=taxed, total_energy_cost=taxed),
-        }, plain
+        }
 
     @pytest.mark.parametrize("first", ["2.1.1", "2.2.1", "2.3.0"])
     def test_the_same_cdr_in_three_versions_is_one_row(self, first, send):
-        bodies, _ = self.bodies()
+        bodies = self.bodies()
         order = [first, *(number for number in bodies if number != first)]
         taken = [send(bodies[number], version=VERSIONS[number])[0] for number in order]
         assert outcomes(taken) == ["created", "unchanged", "unchanged"], [one.problems for one in taken]
         assert Cdr.objects.get().version == first
 
     def test_what_all_versions_can_say_is_read_alike(self, partner, party):
-        bodies, _ = self.bodies()
+        bodies = self.bodies()
         rows = {number: self.row(VERSIONS[number], body, partner, party) for number, body in bodies.items()}
         later = {"session_id", "token_uid", "token_type", "cost_taxes"}
         differing = {"public_id", "body", "version", "content_hash", "warnings"}
@@ -188,8 +168,6 @@ class TestVersions:
         assert self.without(rows["2.1.1"], differing | later) == self.without(rows["2.2.1"], differing | later)
 
     def row(self, version, body, partner, party) -> dict:
-        from apps.charging.intake import EVIDENCE
-
         read = version.read_cdr(body, party)
         row = evidence(partner, Incoming(party, read.object, version, body, read.warnings), NOW)
         return dict(zip((*EVIDENCE, "zone"), row, strict=True))
@@ -219,6 +197,13 @@ class TestCredits:
     def test_both_in_one_page(self, send):
         assert outcomes(send(credit_body(), cdr_body())) == ["created", "created"]
         assert Cdr.objects.get(is_credit=True).credits == Cdr.objects.get(is_credit=False)
+
+    def test_what_still_takes_nothing_back_is_looked_at_again(self, send, now):
+        """Of two credits that wait for one CDR the second has another finding, once it comes."""
+        send(credit_body(), credit_body(id="CDR-1-D"))
+        Cdr.objects.update(checked_at=now)
+        send(cdr_body())
+        assert set(Cdr.objects.filter(is_credit=True).values_list("checked_at", flat=True)) == {None}
 
     def test_of_two_credits_one_is_linked(self, send):
         send(cdr_body(), credit_body(), credit_body(id="CDR-1-D"))
@@ -254,8 +239,6 @@ class TestSeal:
     def test_every_column_of_the_sender_is_sealed(self):
         """What is not sealed is what we find out; a new column must be sorted into one of the two."""
         found = {"token", "contract", "authorization", "credits", "checked_at", "time_zone"}
-        from apps.charging.intake import EVIDENCE
-
         columns = {field.column for field in Cdr._meta.concrete_fields if field.name not in found}
         assert columns == {*EVIDENCE, "id"}
         with connection.cursor() as cursor:
@@ -348,7 +331,5 @@ class TestAtOnce:
             return take(INTAKE, partner, V221, [body], NOW)[0].outcome
 
         assert self.run(post, 16) == ["created"] * 16
-        from apps.charging.matching import link_credits
-
         link_credits()
         assert Cdr.objects.filter(credits__isnull=False).count() == 8
