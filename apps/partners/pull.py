@@ -62,12 +62,14 @@ class Pull:
 
     `again_every`: how often all of the last `again_since` is read once more, whatever the mark (None: everything),
     because a partner may change things without saying so (TR-20).
+    `beginning`: what is asked for where all is wanted, in modules that must be asked from a date (mod_sessions, GET).
     """
 
     intake: Intake
     vanish: Vanish | None = None
     again_every: timedelta = timedelta(days=1)
     again_since: timedelta | None = None
+    beginning: datetime | None = None
 
     @property
     def module(self) -> str:
@@ -218,18 +220,18 @@ def _run(pull: Pull, feed: Feed, clock: _Clock, *, full: bool = False) -> dict:
 def _walk(pull: Pull, feed: Feed, crawl: _Crawl, clock: _Clock) -> None:
     partner, version = feed.partner, VERSIONS[feed.partner.version]
     parties = list(partner.parties.values_list("pk", flat=True))
-    for page in _pages(feed, crawl):
+    for page in _pages(pull, feed, crawl):
         with transaction.atomic():
             taken = take(pull.intake, partner, version, page.bodies, clock())
             crawl.note(page, taken, parties)
             _renew(feed, clock(), resume=crawl.as_resume(page.url))
 
 
-def _pages(feed: Feed, crawl: _Crawl):
+def _pages(pull: Pull, feed: Feed, crawl: _Crawl):
     peer = peer_of(feed.partner, feed.module)
     if crawl.is_resumed:
         return peer.pages(crawl.url)
-    return peer.pages(endpoint(feed.partner, feed.module, "SENDER"), date_from=crawl.since)
+    return peer.pages(endpoint(feed.partner, feed.module, "SENDER"), date_from=crawl.since or pull.beginning)
 
 
 def _renew(feed: Feed, now: datetime, **values) -> None:
