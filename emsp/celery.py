@@ -24,6 +24,8 @@ app.conf.task_routes = {
 app.conf.beat_schedule = {
     "pull tariffs that are due": {"task": "apps.tariffs.tasks.pull_due", "schedule": 60},
     "pull locations that are due": {"task": "apps.locations.tasks.pull_due", "schedule": 60},
+    "pull sessions and CDRs that are due": {"task": "apps.charging.tasks.pull_due", "schedule": 60},
+    "match and check CDRs": {"task": "apps.charging.tasks.sweep_cdrs", "schedule": 30},
     "tell partners of changed cards": {"task": "apps.tokens.tasks.sweep_tokens", "schedule": 30},
     "compare all cards with all partners": {"task": "apps.tokens.tasks.enlist_tokens", "schedule": crontab(minute="17")},
 }

@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import path, register_converter
 
+from apps.charging import receiver as charging
 from apps.locations import receiver as locations
 from apps.ocpi.versions import VERSIONS, Version
 from apps.partners import receiver as partners
@@ -41,6 +42,9 @@ ocpi_urls = [
     path(
         f"{OCPI}/locations/{PARTY}/<str:location_id>/<str:evse_uid>/<str:connector_id>", locations.Connectors.as_view()
     ),
+    path(f"{OCPI}/sessions/{PARTY}/<str:session_id>", charging.Sessions.as_view()),
+    path(f"{OCPI}/cdrs", charging.Cdrs.as_view()),
+    path(f"{OCPI}/cdrs/<uuid:public_id>", charging.CdrDetail.as_view()),
     path(f"{OCPI}/tariffs/{PARTY}/<str:tariff_id>", tariffs.Tariffs.as_view()),
     path(f"{OCPI}/tokens", tokens.TokenList.as_view()),
     path(f"{OCPI}/tokens/<str:token_uid>/authorize", tokens.Authorize.as_view()),

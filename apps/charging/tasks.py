@@ -1,9 +1,11 @@
 from celery import shared_task
 from django.utils import timezone
 
+from apps.partners import pull
 from apps.work import ring
 
-from . import checking, matching, pull
+from . import checking, matching
+from .pull import CDRS, SESSIONS
 
 BATCH = 1000
 CHECK = "apps.charging.tasks.check_cdrs"
@@ -26,6 +28,7 @@ def sweep_cdrs(**_future) -> int:
 
 
 @shared_task
-def pull_due(**_future) -> int:
-    """Every minute, and when an object was missed: sessions and CDRs that were not pushed."""
-    return pull.pull_due(timezone.now())
+def pull_due(**_future) -> dict:
+    """Every minute, and rung by whoever misses something or connects a partner."""
+    now = timezone.now()
+    return {"sessions": pull.pull_due(SESSIONS, now), "cdrs": pull.pull_due(CDRS, now)}
