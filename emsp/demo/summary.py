@@ -3,10 +3,10 @@
 from datetime import date
 from decimal import Decimal
 
-from django.db.models import Count, Max, Min, Q, Sum
+from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
-from apps.billing.models import Charge, Document, Held, Invoice, InvoiceLine, Netting, Payable
+from apps.billing.models import Charge, Held, Invoice, InvoiceLine, Netting, Payable
 from apps.charging.models import Cdr, Session
 from apps.drivers.models import Account
 from apps.locations.models import Evse, Location
