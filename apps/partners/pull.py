@@ -236,16 +236,18 @@ def _pages(pull: Pull, feed: Feed, crawl: _Crawl):
 
 def _renew(feed: Feed, now: datetime, **values) -> None:
     """Hold the feed for another page, or find out that we no longer do."""
-    ours = Feed.objects.filter(pk=feed.pk, leased_until=feed.leased_until)
-    feed.leased_until = now + LEASE
+    ours, feed.leased_until = _ours(feed), now + LEASE
     if not ours.update(leased_until=feed.leased_until, **values):
         raise _LeaseLostError
+
+
+def _ours(feed: Feed):
+    return Feed.objects.filter(pk=feed.pk, leased_until=feed.leased_until)
 
 
 @transaction.atomic
 def _finish(pull: Pull, feed: Feed, crawl: _Crawl, now: datetime) -> dict:
     """Complete: the mark moves. Only a full walk without a break knows what is no longer there (LOC-04, TAR-02)."""
-    _renew(feed, now)
     is_whole = crawl.is_full and not (crawl.is_resumed and pull.vanish)
     counts = crawl.counts | {"complete": True, "error": ""}
     if is_whole and pull.vanish is not None:
@@ -259,13 +261,14 @@ def _finish(pull: Pull, feed: Feed, crawl: _Crawl, now: datetime) -> dict:
         "last_outcome": counts,
         "resume": {},
     }
-    Feed.objects.filter(pk=feed.pk).update(**values)
+    if not _ours(feed).update(**values):
+        raise _LeaseLostError
     return counts
 
 
 def _splay() -> float:
     """So that not all feeds of all partners fall due together (TR-21)."""
-    return random.uniform(1, 1.2)  # noqa: S311
+    return random.uniform(1, 1.2)
 
 
 def _vanish(pull: Pull, partner: Partner, crawl: _Crawl) -> str:
@@ -280,5 +283,5 @@ def _break_off(feed: Feed, crawl: _Crawl, error: str, now: datetime) -> dict:
     values = feed.failed(error, now) | {"failures": feed.failures + 1, "last_outcome": counts}
     if not crawl.pages:
         values["resume"] = {}
-    Feed.objects.filter(pk=feed.pk, leased_until=feed.leased_until).update(**values)
+    _ours(feed).update(**values)
     return counts
