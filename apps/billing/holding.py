@@ -47,7 +47,8 @@ def hold(holds: Iterable[Hold], now: datetime) -> None:
     """Write down what holds CDRs. Each is tried again: see `next_try`."""
     rows = sorted((one.cdr, one.why.code, str(one.why), one) for one in holds)
     HELD.write(
-        (cdr, code, reason, one.why.is_final, one.attempts + 1, now, next_try(one, now)) for cdr, code, reason, one in rows
+        (cdr, code, reason, one.why.is_final, one.attempts + 1, now, next_try(one, now))
+        for cdr, code, reason, one in rows
     )
 
 

@@ -35,6 +35,7 @@ DUE = """
 (SELECT cdr.id FROM charging_cdr cdr
     WHERE cdr.id > %(after)s AND cdr.checked_at IS NOT NULL
         AND NOT EXISTS (SELECT FROM billing_payable payable WHERE payable.cdr_id = cdr.id)
+        AND NOT EXISTS (SELECT FROM billing_held held WHERE held.cdr_id = cdr.id)
     ORDER BY cdr.id LIMIT %(limit)s)
 UNION
 (SELECT held.cdr_id FROM billing_held held JOIN charging_cdr cdr ON cdr.id = held.cdr_id
@@ -77,9 +78,7 @@ CHARGES = Upsert(
 )  # fmt: skip
 """A conflict is an error and never passed over: only what is locked and not charged yet is written."""
 
-PAYABLES = Upsert(
-    model=Payable, columns=("cdr", "currency", "net", "is_accepted", "decided_at"), target="cdr_id"
-)
+PAYABLES = Upsert(model=Payable, columns=("cdr", "currency", "net", "is_accepted", "decided_at"), target="cdr_id")
 
 
 @dataclass

@@ -111,7 +111,12 @@ def explained(cost: Cost, price: PlanPrice, taxed: Treatment) -> dict:
         "basis": plan.basis,
         "prices": {"from": f"{price.valid_from}", "country": price.country},
         "components": [
-            {"kind": part.kind, "quantity": plain(part.quantity), "price": plain(part.price), "amount": plain(part.amount)}
+            {
+                "kind": part.kind,
+                "quantity": plain(part.quantity),
+                "price": plain(part.price),
+                "amount": plain(part.amount),
+            }
             for part in cost.components
         ],
         "unrounded": plain(cost.amount),
