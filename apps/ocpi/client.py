@@ -50,8 +50,8 @@ LONGEST_WAIT = 30
 
 TRY_AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
-BROKEN = (httpcore.NetworkError, httpcore.ProtocolError)
-NO_ANSWER = (httpcore.TimeoutException, *BROKEN, httpcore.UnsupportedProtocol, ssl.SSLError, OSError)
+BROKEN = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
+NO_ANSWER = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError, OSError)
 
 
 class Answer(NamedTuple):
@@ -246,7 +246,7 @@ class _Exchange:
     def _read_envelope(self) -> str | None:
         """What is wrong with it. PUT, PATCH and DELETE have nothing to say, so some say nothing (TR-11)."""
         if not self.body.strip() and self.method != "GET":
-            self.status_code = SUCCESS
+            self.status_code = SUCCESS if 200 <= self.http_status < 300 else None
             return None
         try:
             envelope = reader.read_envelope(self.body)

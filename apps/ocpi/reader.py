@@ -23,8 +23,6 @@ CDR_LIMIT = 4 * 2**20
 PATCH_LIMIT = 2**18
 """Bytes (trust S25); the doors refuse more with 413 before anything is read."""
 
-BLANKS = b" \t\r\n"
-
 _decode = msgspec.json.Decoder(float_hook=exact).decode
 _decode_any_number = msgspec.json.Decoder(float_hook=exact_or_unfit).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -58,9 +56,10 @@ def _is_too_deep(body: bytes) -> bool:
 
 
 def _is_faithful(value, body: bytes) -> bool:
-    """Written again the bytes are the same, so no key came twice. False only means that one has to look."""
+    """Written again there are as many quotes, so no key came twice. False only means that one has to look."""
     try:
-        return _encode(value).translate(None, BLANKS) == body.translate(None, BLANKS)
+        is_countable = b'\\"' not in body and b"\\u0022" not in body
+        return is_countable and _encode(value).count(b'"') == body.count(b'"')
     except TypeError:
         return False
 

@@ -86,6 +86,8 @@ def upgrade_limit(limit):
 
 def difference(after, before):
     """The VAT between two amounts. Text stays text, so that the reader finds it; garbage is handed on."""
+    if type(after) is Decimal and type(before) is Decimal:
+        return EXACT.subtract(after, before)
     minuend, subtrahend = as_number(after), as_number(before)
     if minuend is None or subtrahend is None:
         return after if minuend is None else 0

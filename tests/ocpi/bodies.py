@@ -1,0 +1,45 @@
+"""Bodies of every kind as a CPO in Stockholm would send them in each version; they say the same, as far as it can."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+from apps.ocpi.objects import Party
+
+FOLDER = Path(__file__).parent / "bodies"
+VERSIONS = ("2.1.1", "2.2.1", "2.3.0")
+KINDS = tuple(sorted(path.stem for path in (FOLDER / "2.2.1").glob("*.json")))
+OWNER = Party("SE", "LAD")
+
+
+def body(version: str, kind: str) -> bytes:
+    return (FOLDER / version / f"{kind}.json").read_bytes()
+
+
+def sent(version: str, kind: str) -> dict:
+    """The same as builtins, to be changed by a test; numbers are exact."""
+    return json.loads(body(version, kind), parse_float=Decimal)
+
+
+def as_bytes(value) -> bytes:
+    return json.dumps(value, default=float).encode()
+
+
+def without(whole: dict, path: str) -> dict:
+    """The body without one field; the path names the place as a problem does: evses[0].uid."""
+    *parents, last = path.replace("[", ".[").split(".")
+    place = whole
+    for step in parents:
+        place = place[int(step[1:-1])] if step.startswith("[") else place[step]
+    del place[last]
+    return whole
+
+
+def replaced(whole: dict, path: str, value) -> dict:
+    """The body with one field set to something else."""
+    *parents, last = path.replace("[", ".[").split(".")
+    place = whole
+    for step in parents:
+        place = place[int(step[1:-1])] if step.startswith("[") else place[step]
+    place[last] = value
+    return whole
