@@ -106,19 +106,22 @@ def running(
 
 
 def programs(listener: socket.socket, echo: bool) -> list[Process]:
+    handed = {"web": [listener.fileno()]}
+    return [
+        Process(name, command, log_of(name), echo=echo, pass_fds=handed.get(name, []))
+        for name, command in commands(listener.fileno()).items()
+    ]
+
+
+def commands(listener: int) -> dict[str, list[str]]:
     """The processes of the Procfile. By who waits: a driver has a worker that nothing else can keep busy."""
     worker = [*CELERY, "worker", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-    commands = {
-        "web": [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener.fileno()}"],
+    return {
+        "web": [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener}"],
         "worker": [*worker, "-n", "worker@%h", "-c", "2", "-Q", "roaming,billing,celery"],
         "waits": [*worker, "-n", "waits@%h", "-c", "1", "-Q", "driver_waits"],
         "beat": [*CELERY, "beat"],
     }
-    handed = {"web": [listener.fileno()]}
-    return [
-        Process(name, command, log_of(name), echo=echo, pass_fds=handed.get(name, []))
-        for name, command in commands.items()
-    ]
 
 
 def simulated(folder: Path, month: str | None, seed: int, echo: bool) -> Process:
