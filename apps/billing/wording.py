@@ -28,9 +28,13 @@ def folder() -> Path:
 
 
 @cache
+def languages() -> frozenset[str]:
+    return frozenset(path.stem for path in (folder() / "wording").glob("*.toml"))
+
+
+@cache
 def words_of(language: str) -> dict:
-    path = folder() / "wording" / f"{language}.toml"
-    return tomllib.loads((path if path.exists() else folder() / "wording" / f"{FALLBACK}.toml").read_text())
+    return tomllib.loads((folder() / "wording" / f"{language}.toml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Wording:
     @property
     def language(self) -> str:
         wanted = self.invoice.buyer.get("language") or FALLBACK
-        return wanted if (folder() / "wording" / f"{wanted}.toml").exists() else FALLBACK
+        return wanted if wanted in languages() else FALLBACK
 
     @property
     def words(self) -> dict:
@@ -58,8 +62,14 @@ class Wording:
     def day(self, value: date) -> str:
         return format_date(value, self.words["date"], self.locale)
 
+    def month(self, value: str | None) -> str:
+        """`2026-10` as October 2026."""
+        return format_date(date.fromisoformat(f"{value}-01"), "LLLL y", self.locale) if value else ""
+
     def money(self, amount: Decimal) -> str:
-        return format_currency(amount.quantize(minor_unit(self.invoice.currency)), self.invoice.currency, locale=self.locale)
+        return format_currency(
+            amount.quantize(minor_unit(self.invoice.currency)), self.invoice.currency, locale=self.locale
+        )
 
     def amount(self, amount: Decimal) -> str:
         """An amount of money without its currency, for columns."""
@@ -157,7 +167,7 @@ def line_title(wording: Wording, line: InvoiceLine) -> str:
 
 def line_details(wording: Wording, line: InvoiceLine) -> list[str]:
     details = line.details
-    said = [component(wording, part) for part in details.get("components", ())]
+    said = [component(wording, details, part) for part in details.get("components", ())]
     when = times(wording, details)
     where = " · ".join(part for part in (details.get("evse_id"), when, details.get("driver")) if part)
     late = [wording.say("lines", "late")] if details.get("is_late") else []
@@ -173,9 +183,9 @@ def times(wording: Wording, details: dict) -> str:
     return f"{wording.clock(start, zone)}–{wording.clock(end, zone)}{suffix}"
 
 
-def component(wording: Wording, part: dict) -> str:
+def component(wording: Wording, details: dict, part: dict) -> str:
     quantity, price = wording.number(Decimal(part["quantity"])), wording.price(Decimal(part["price"]))
-    return wording.say("lines", part["kind"], quantity=quantity, price=price)
+    return wording.say("lines", part["kind"], quantity=quantity, price=price, month=wording.month(details.get("month")))
 
 
 def category(wording: Wording, code: str, rate: Decimal | None) -> str:
@@ -198,8 +208,13 @@ def payment(wording: Wording) -> list[list[str]]:
 
 def footer(wording: Wording) -> list[list[str]]:
     seller = wording.invoice.seller
-    contact = [", ".join(address(seller)), *(seller[name] for name in ("email", "phone", "website") if seller.get(name))]
-    legal = [wording.say("footer", name, value=seller[name]) for name in ("organisation_no", "vat_id") if seller.get(name)]
+    contact = [
+        ", ".join(address(seller)),
+        *(seller[name] for name in ("email", "phone", "website") if seller.get(name)),
+    ]
+    legal = [
+        wording.say("footer", name, value=seller[name]) for name in ("organisation_no", "vat_id") if seller.get(name)
+    ]
     return [contact, legal + ([wording.say("footer", "f_tax")] if seller.get("has_f_tax") else [])]
 
 
@@ -208,5 +223,7 @@ def remarks(wording: Wording) -> list[str]:
     said = [wording.say("remarks", invoice.basis)]
     if invoice.corrects:
         issued_on = wording.day(invoice.corrects.issued_on)
-        said.append(wording.say("remarks", "CREDIT_NOTE", corrects=invoice.corrects.number, corrects_issued_on=issued_on))
+        said.append(
+            wording.say("remarks", "CREDIT_NOTE", corrects=invoice.corrects.number, corrects_issued_on=issued_on)
+        )
     return said

@@ -69,7 +69,9 @@ class Invoice(models.Model):
             models.UniqueConstraint(fields=["series", "sequence"], name="invoice_number_once"),
             models.CheckConstraint(condition=Q(gross=F("net") + F("vat")), name="invoice_adds_up"),
             models.CheckConstraint(condition=Q(net__gte=0, vat__gte=0), name="invoice_not_negative"),
-            models.CheckConstraint(condition=Q(kind="CREDIT_NOTE") ^ Q(corrects=None), name="credit_note_corrects_an_invoice"),
+            models.CheckConstraint(
+                condition=Q(kind="CREDIT_NOTE") ^ Q(corrects=None), name="credit_note_corrects_an_invoice"
+            ),
         ]
         indexes = [models.Index(fields=["account", "-issued_at"], name="invoice_of_account")]
 
@@ -80,8 +82,9 @@ class Invoice(models.Model):
 class InvoiceLine(models.Model):
     """One charge on one document. `details` is what is printed, worded by `wording.py`.
 
-    Keys: kind (USAGE, FEE, CREDIT), plan, driver, place, city, evse_id, started_at, ended_at (ISO, UTC), time_zone, cdr, is_late,
-    components: list of {kind: energy (kWh) | time (min) | session | month, quantity, price} with decimals as text.
+    Keys: kind (USAGE, FEE, CREDIT), plan, driver, place, city, evse_id, started_at, ended_at (ISO, UTC), time_zone, cdr,
+    month (the charge's, 2026-10), is_late (its month is over), components: list of {kind: energy (kWh) | time (min) |
+    session | month, quantity, price} with decimals as text.
     """
 
     invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="lines")

@@ -1,0 +1,89 @@
+"""What an invoice run did, or a preview would do: documents by country and currency, and what is left for later."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+
+from django.db.models import Count, Sum
+
+from apps.money import ZERO, round_money
+
+from .calendar import end_of_month
+from .drafts import Draft
+from .models import Held, LegalEntity, TaxRegistration
+
+
+@dataclass
+class Total:
+    """Documents of one country's registrations in one currency; credit notes count minus."""
+
+    count: int = 0
+    net: Decimal = ZERO
+    vat: Decimal = ZERO
+
+    @property
+    def gross(self) -> Decimal:
+        return self.net + self.vat
+
+    def add(self, draft: Draft) -> None:
+        sign = 1 if draft.key.corrects_id is None else -1
+        self.count += 1
+        self.net += sign * draft.net
+        self.vat += sign * draft.vat
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What waits, and why: charges of an account that was left out, or CDRs that are held. Net in its currency."""
+
+    reason: str
+    count: int
+    currency: str
+    net: Decimal
+
+    def as_json(self) -> dict:
+        """The currency stands in the reason, because sums of two would mean nothing."""
+        return {"reason": f"{self.reason} ({self.currency})", "count": self.count, "net": f"{self.net:f}"}
+
+
+@dataclass
+class Outcome:
+    """`period` is the first day of the month. `obstacles` is what a preview found that would forbid to issue."""
+
+    period: date
+    is_preview: bool
+    totals: dict[tuple[str, str], Total] = field(default_factory=dict)
+    left_out: list[Kept] = field(default_factory=list)
+    held: list[Kept] = field(default_factory=list)
+    obstacles: list[str] = field(default_factory=list)
+
+    def add(self, registration: TaxRegistration, drafts: Iterable[Draft], left_out: Iterable[Kept]) -> None:
+        for draft in drafts:
+            self.totals.setdefault((registration.country, draft.key.currency), Total()).add(draft)
+        self.left_out += left_out
+
+    def as_json(self) -> dict:
+        """`{"period", "preview", "documents": […], "held": […]}`; money as decimal strings."""
+        return {
+            "period": f"{self.period:%Y-%m}",
+            "preview": self.is_preview,
+            "documents": [described(*key, total) for key, total in sorted(self.totals.items())],
+            "held": [kept.as_json() for kept in self.left_out + self.held],
+        }
+
+
+def described(country: str, currency: str, total: Total) -> dict:
+    amounts = {name: f"{getattr(total, name):f}" for name in ("net", "vat", "gross")}
+    return {"country": country, "currency": currency, "count": total.count, **amounts}
+
+
+def held_until(period: date) -> list[Kept]:
+    """CDRs that ended in the month or before and are held, by reason; net is what their CPOs ask for them."""
+    company = LegalEntity.objects.order_by("pk").first()
+    found = Held.objects.filter(cdr__ended_at__lt=end_of_month(company, period)) if company else Held.objects.all()
+    rows = found.values_list("code", "cdr__currency").annotate(Count("pk"), Sum("cdr__cost_before_taxes"))
+    return [
+        Kept(code, count, currency, round_money(net, currency))
+        for code, currency, count, net in rows.order_by("code", "cdr__currency")
+    ]

@@ -1,0 +1,88 @@
+"""Issue and export the documents of a month: a door to `billing.invoicing` and `billing.exports`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TextIO
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from apps.billing import exports, invoicing
+from apps.billing.outcome import Outcome
+from apps.billing.readiness import NotReady
+
+
+def month(text: str) -> date:
+    """`2026-10` as its first day."""
+    try:
+        return date.fromisoformat(f"{text}-01")
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text}: a month such as 2026-10") from None
+
+
+class Command(BaseCommand):
+    help = "Preview or issue a month's invoices and credit notes, and export them."
+
+    def add_arguments(self, parser):
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        running = verbs.add_parser("run", help="preview (default) or issue a month's documents")
+        running.add_argument("--period", type=month, required=True, metavar="YYYY-MM")
+        either = running.add_mutually_exclusive_group()
+        either.add_argument("--preview", action="store_true", help="say what would be issued, and change nothing")
+        either.add_argument("--issue", action="store_true", help="issue; documents cannot be changed afterwards")
+        running.add_argument("--json", action="store_true", help="one JSON document on stdout")
+        exporting = verbs.add_parser("export", help="write a month's documents and their lines to a file")
+        exporting.add_argument("--period", type=month, required=True, metavar="YYYY-MM")
+        exporting.add_argument("--format", choices=sorted(exports.FORMATS), required=True)
+        exporting.add_argument("--out", required=True, metavar="FILE", help="- is stdout")
+
+    def handle(self, *, verb, **options):
+        return self.run(**options) if verb == "run" else self.export(**options)
+
+    def run(self, *, period: date, issue: bool, json: bool, **_options):
+        try:
+            outcome = (invoicing.issue if issue else invoicing.preview)(period, timezone.now())
+        except NotReady as error:
+            raise CommandError("Nothing was issued.\n" + "\n".join(error.reasons)) from error
+        self.stdout.write(as_json(outcome) if json else as_text(outcome))
+
+    def export(self, *, period: date, format: str, out: str, **_options):  # noqa: A002  the option is called so
+        try:
+            with opened(out) as file:
+                file.writelines(exports.stream(period, format))
+        except OSError as error:
+            raise CommandError(f"{out}: {error.strerror}") from error
+
+
+@contextmanager
+def opened(out: str) -> Iterator[TextIO]:
+    """The file to write, which takes its name once it is whole; or stdout."""
+    if out == "-":
+        yield sys.stdout
+        return
+    part = Path(f"{out}.part")
+    with part.open("w", encoding="utf-8", newline="") as file:
+        yield file
+    part.replace(out)
+
+
+def as_json(outcome: Outcome) -> str:
+    return json.dumps(outcome.as_json(), ensure_ascii=False)
+
+
+def as_text(outcome: Outcome) -> str:
+    told = outcome.as_json()
+    lines = [f"{told['period']}: {'would be' if outcome.is_preview else 'were'} issued"]
+    lines += [
+        f"  {row['country']} {row['currency']}: {row['count']} documents, "
+        f"net {row['net']}, VAT {row['vat']}, gross {row['gross']}"
+        for row in told["documents"]
+    ] or ["  nothing"]
+    lines += [f"  waits: {row['reason']}, {row['count']}, net {row['net']}" for row in told["held"]]
+    lines += [f"  in the way: {reason}" for reason in outcome.obstacles]
+    return "\n".join(lines)
