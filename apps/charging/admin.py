@@ -3,14 +3,19 @@
 from django.contrib import admin
 from django.db.models import Exists, F, OuterRef, Subquery
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
+from unfold.enums import ActionVariant
 
 from apps.billing.models import Charge, Held, InvoiceLine, Netting, Payable
 from apps.drivers.admin import cdrs_table
 from apps.locations.admin import PartyFilter
-from apps.staff.office import Record, Refused, Table, act, badge, link, moment, money, quantity, reading, url_of
+from apps.partners.ourselves import us
+from apps.staff.office import Record, Refused, Table, act, badge, link, moment, money, quantity, reading
 
+from .attaching import CannotAttach, attach_card, attach_cdr
+from .checking import CannotRelease, release
+from .forms import ContractForm, FindingForm, releasable
 from .models import Cdr, Finding, Session, SessionPeriod, Standing
 from .verdicts import verdicts
 
@@ -87,7 +92,9 @@ class SessionAdmin(Record):
 
     def get_tables(self, request, session):
         periods = session.periods.all()[:200]
-        rows = ([moment(period.started_at), dimensions(period.period), moment(period.last_updated)] for period in periods)
+        rows = (
+            [moment(period.started_at), dimensions(period.period), moment(period.last_updated)] for period in periods
+        )
         yield Table("Periods", SessionPeriod, ["From", "What was metered", "Last updated"], rows)
         yield cdrs_table(Cdr.objects.filter(party=session.party_id, session_id=session.ocpi_id), "")
 
@@ -126,7 +133,8 @@ def with_billing(cdrs):
     return cdrs.with_standing().annotate(
         held_code=F("held__code"),
         is_rated=Exists(active),
-        is_netted=Exists(Netting.objects.filter(original=OuterRef("pk"))) | Exists(Netting.objects.filter(credit=OuterRef("pk"))),
+        is_netted=Exists(Netting.objects.filter(original=OuterRef("pk")))
+        | Exists(Netting.objects.filter(credit=OuterRef("pk"))),
         invoice_number=Subquery(InvoiceLine.objects.filter(charge__cdr=OuterRef("pk")).values("invoice__number")[:1]),
     )
 
@@ -152,7 +160,12 @@ class CdrAdmin(Record):
     list_display = ["ended", "ocpi_id", "party", "driver", "place", "kwh", "purchase", "state"]
     list_filter = [StandingFilter, PartyFilter, "currency"]
     list_select_related = ["party", "contract__driver"]
-    search_fields = ["ocpi_id__istartswith", "token_uid__istartswith", "session_id__istartswith", "sent_contract_id__istartswith"]
+    search_fields = [
+        "ocpi_id__istartswith",
+        "token_uid__istartswith",
+        "session_id__istartswith",
+        "sent_contract_id__istartswith",
+    ]
     search_help_text = "CDR id, card UID, session id, contract id"
     fieldsets = [
         (None, {"fields": ["state", ("ocpi_id", "party", "partner"), ("ended", "started"), ("kwh", "hours", "parking")]}),
@@ -162,7 +175,7 @@ class CdrAdmin(Record):
         ("As sent", {"fields": [("version", "last_updated", "received_at", "public_id"), "forgiven", "as_sent"],
                      "classes": ["collapse"]}),
     ]  # fmt: skip
-    actions_detail = ["attach", "release"]
+    actions_detail = ["attach", "attach_alone", "release"]
 
     def get_queryset(self, request):
         return with_billing(super().get_queryset(request)).defer("body", "content_hash")
@@ -227,6 +240,51 @@ class CdrAdmin(Record):
     def as_sent(self, cdr):
         return reading(cdr.body)
 
+    def get_actions_detail(self, request, object_id):
+        """Only acts that can change anything for this CDR."""
+        nobodys = Cdr.objects.filter(pk=object_id, contract=None).exists()
+        holding = releasable(object_id).exists()
+        useless = ([] if nobodys else ["_attach", "_attach_alone"]) + ([] if holding else ["_release"])
+        shown = super().get_actions_detail(request, object_id)
+        return [action for action in shown if not action.action_name.endswith(tuple(useless))]
+
+    @act(
+        "Attach the card", permission="tokens.add_token", icon="add_card", form=ContractForm, button="Attach",
+        variant=ActionVariant.PRIMARY,
+        question="The card becomes one of this contract. All it charged is the driver's, and the next rating bills it.",
+    )  # fmt: skip
+    def attach(self, request, cdr, form):
+        try:
+            attached = attach_card(cdr, form.cleaned_data["contract"], timezone.now(), us())
+        except CannotAttach as error:
+            raise Refused(str(error)) from error
+        return (
+            f"Card {attached.token} is on contract {attached.token.contract}: {attached.cdrs} CDRs found their driver."
+        )
+
+    @act(
+        "Give to a contract", permission="tokens.add_token", icon="person_add", form=ContractForm, button="Give",
+        question="This CDR alone: for one that names no card, or a card that was lent.",
+    )  # fmt: skip
+    def attach_alone(self, request, cdr, form):
+        try:
+            attach_cdr(cdr, form.cleaned_data["contract"], timezone.now())
+        except CannotAttach as error:
+            raise Refused(str(error)) from error
+        return f"The CDR is given to contract {form.cleaned_data['contract']}."
+
+    @act(
+        "Release a verdict", permission="charging.change_finding", icon="task_alt", form=FindingForm, button="Release",
+        question="You looked at it and let it pass. The next rating bills the CDR if nothing else holds it.",
+    )  # fmt: skip
+    def release(self, request, cdr, form):
+        finding = form.cleaned_data["finding"]
+        try:
+            release(finding, timezone.now())
+        except CannotRelease as error:
+            raise Refused(str(error)) from error
+        return f"{finding.code} is released."
+
     def get_tables(self, request, cdr):
         yield verdicts_table(cdr)
         yield held_table(cdr)
@@ -252,7 +310,13 @@ def verdicts_table(cdr: Cdr) -> Table:
 
 def held_table(cdr: Cdr) -> Table:
     rows = (
-        [held.code, held.reason, moment(held.since), held.attempts, moment(held.next_try_at) if held.next_try_at else "–"]
+        [
+            held.code,
+            held.reason,
+            moment(held.since),
+            held.attempts,
+            moment(held.next_try_at) if held.next_try_at else "–",
+        ]
         for held in Held.objects.filter(cdr=cdr)
     )
     headers = ["Reason", "In words", "Since", "Attempts", "Next try"]
@@ -268,7 +332,13 @@ def sale_table(charges: list[Charge]) -> Table:
         ]
         for charge in charges
     )  # fmt: skip
-    return Table("Sale: what the driver pays", Charge, ["Kind", "Account", "Plan", "Amount", "VAT", "On"], rows, empty="Not rated yet.")
+    return Table(
+        "Sale: what the driver pays",
+        Charge,
+        ["Kind", "Account", "Plan", "Amount", "VAT", "On"],
+        rows,
+        empty="Not rated yet.",
+    )
 
 
 def vat_of(charge: Charge) -> str:
@@ -291,8 +361,6 @@ def wording(value: object) -> str:
 
 
 def lined(lines: list[str]) -> str:
-    from django.utils.html import format_html_join
-
     return format_html_join("", "<div>{}</div>", ((line,) for line in lines))
 
 

@@ -1,0 +1,489 @@
+"""Partners: how their feeds go, how they get in, what was said, and what we could not take."""
+
+import json
+from datetime import timedelta
+
+from django.contrib import admin, messages
+from django.db.models import Count, F, Q
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from django.utils.html import format_html
+from unfold.admin import TabularInline
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+
+from apps.ocpi import objects
+from apps.ocpi.errors import InvalidObject, OcpiError, PeerFailed
+from apps.staff.office import (
+    Page,
+    Record,
+    Refused,
+    Table,
+    act,
+    ago,
+    badge,
+    format_html_comma,
+    go,
+    link,
+    long,
+    moment,
+    reading,
+    url_of,
+)
+from apps.tokens.announcing import enlist
+from apps.work import ring
+from emsp.intakes import INTAKES
+
+from . import handshake, pull, quarantine
+from .forms import ConnectForm, InviteForm, MendForm, PullForm
+from .models import CredentialsToken, Endpoint, Exchange, Feed, Partner, Party, Quarantined
+
+STATES = {"CONNECTED": "good", "INVITED": "new", "DISCONNECTED": "bad"}
+PUSH = "apps.tokens.tasks.push_tokens"
+SILENT_AFTER = 3
+"""A feed that was not good for so many of its intervals needs somebody."""
+
+
+def feed_state(feed: Feed, now) -> str:
+    if feed.last_good_at is None:
+        return badge("never good", "bad") if feed.failures else badge("not pulled yet", "odd")
+    silent = feed.last_good_at < now - max(feed.interval * SILENT_AFTER, timedelta(minutes=15))
+    return badge("silent", "bad") if silent else badge("good", "good")
+
+
+class FeedInline(TabularInline):
+    """How each feed goes; the interval is ours to choose."""
+
+    model = Feed
+    extra = 0
+    max_num = 0
+    can_delete = False
+    hide_title = True
+    fields = ["module", "state", "last_good", "next_pull", "counts", "failures", "last_error", "interval"]
+    readonly_fields = ["module", "state", "last_good", "next_pull", "counts", "failures", "last_error"]
+
+    @display(description="State")
+    def state(self, feed):
+        return feed_state(feed, timezone.now())
+
+    @display(description="Last good")
+    def last_good(self, feed):
+        return ago(feed.last_good_at, timezone.now())
+
+    @display(description="Next")
+    def next_pull(self, feed):
+        now = timezone.now()
+        if feed.leased_until and feed.leased_until > now:
+            return badge("pulling now", "new")
+        if feed.due_at is None:
+            return "–"
+        return "now" if feed.due_at <= now else f"in {long(feed.due_at - now)}"
+
+    @display(description="Last pull")
+    def counts(self, feed):
+        told = {name: feed.last_outcome.get(name) for name in ("seen", "stored", "unchanged", "stale", "quarantined")}
+        return ", ".join(f"{count} {name}" for name, count in told.items() if count) or "–"
+
+
+@admin.register(Partner)
+class PartnerAdmin(Page):
+    list_display = [
+        "name",
+        "parties_of",
+        "role",
+        "state_badge",
+        "version",
+        "feeds",
+        "quarantined_count",
+        "connected_at",
+    ]
+    list_filter = ["state", "role"]
+    search_fields = ["name", "parties__party_id__iexact", "parties__name"]
+    search_help_text = "Name, party id"
+    readonly_fields = [
+        "parties_of",
+        "state_badge",
+        "version",
+        "versions_url",
+        "connected_at",
+        "created_at",
+        "known_cards",
+    ]
+    fieldsets = [
+        (None, {"fields": [("name", "role"), ("state_badge", "parties_of", "known_cards")]}),
+        ("Connection", {"fields": [("version", "versions_url", "connected_at"), ("token_form", "is_private")]}),
+    ]
+    inlines = [FeedInline]
+    actions_list = ["connect"]
+    actions_detail = ["pull_now", "push_now", "invite_again", "renew", "disconnect"]
+
+    def get_queryset(self, request):
+        rows = super().get_queryset(request).prefetch_related("parties", "feeds")
+        waiting = Count("quarantined", filter=Q(quarantined__state=Quarantined.State.OPEN))
+        return rows.annotate(waiting=waiting)
+
+    @display(description="Parties")
+    def parties_of(self, partner):
+        return format_html_comma(link(party) for party in partner.parties.all()[:5])
+
+    @display(description="State", ordering="state")
+    def state_badge(self, partner):
+        return badge(partner.get_state_display(), STATES[partner.state])
+
+    @display(description="Feeds")
+    def feeds(self, partner):
+        now = timezone.now()
+        return format_html_comma(
+            format_html("{} {}", feed.module, feed_state(feed, now)) for feed in partner.feeds.all()
+        )
+
+    @display(description="In quarantine")
+    def quarantined_count(self, partner):
+        return partner.waiting or "–"
+
+    @display(description="Our cards")
+    def known_cards(self, partner):
+        told = partner.deliveries.aggregate(
+            known=Count("pk", filter=Q(confirmed_version=F("token__version"))), all=Count("pk")
+        )
+        return f"knows {told['known']} of {told['all']} cards as they are" if told["all"] else "none told"
+
+    def get_tables(self, request, partner):
+        yield quarantined_table(partner)
+        yield exchanges_table(partner)
+        rows = (
+            [endpoint.identifier, endpoint.role, endpoint.url] for endpoint in partner.endpoints.order_by("identifier")
+        )
+        yield Table("Their endpoints", Endpoint, ["Module", "Role", "URL"], rows, empty="Not connected.")
+        yield tokens_table(partner)
+
+    def add_view(self, request, form_url="", extra_context=None):
+        """An invitation: the token is on the page that answers, and can never be read again (trust S4)."""
+        self.require(request, "partners.add_partner")
+        form = InviteForm(request.POST or None)
+        if form.is_valid() and (invitation := invited(form)):
+            return self.token_page(request, invitation)
+        return self.render(request, "admin/form.html", "Invite a partner", form=form, button="Invite", intro=INVITING)
+
+    def token_page(self, request, invitation):
+        title = f"Invitation for {invitation.partner}"
+        answer = self.render(request, "admin/invitation.html", title, invitation=invitation)
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+    @action(description="Connect with their token", permissions=["add"], url_path="connect", icon="link")
+    def connect(self, request):
+        form = ConnectForm(request.POST or None)
+        if form.is_valid() and (partner := connected(form)):
+            messages.success(request, f"{partner} is connected with OCPI {partner.version}.")
+            return go(request, url_of(partner))
+        return self.render(
+            request, "admin/form.html", "Connect with their token", form=form, button="Connect", intro=CONNECTING
+        )
+
+    @action(description="Invite again", permissions=["add"], url_path="invite-again", icon="mail")
+    def invite_again(self, request, object_id):
+        """A page of its own, not a dialog: the token must be readable on the answer."""
+        partner = get_object_or_404(Partner, pk=object_id)
+        party = partner.parties.first()
+        if request.method == "POST" and party:
+            theirs = objects.Party(party.country_code, party.party_id)
+            how = {"role": partner.role, "is_private": partner.is_private}
+            return self.token_page(request, handshake.invite(partner.name, theirs, timezone.now(), **how))
+        intro = INVITING_AGAIN if party else "It speaks for no party yet: invite it by its party."
+        return self.render(request, "admin/form.html", f"Invite {partner} again", intro=intro, button="Invite again")
+
+    @act("Pull now", permission="partners.change_feed", icon="download", form=PullForm,
+         question="A worker pulls what changed as soon as it is free.")  # fmt: skip
+    def pull_now(self, request, partner, form):
+        require_connected(partner)
+        chosen = form.cleaned_data["modules"]
+        feeds = list(partner.feeds.filter(module__in=chosen) if chosen else partner.feeds.all())
+        if not feeds:
+            raise Refused(f"{partner} offers nothing of that to pull.")
+        for feed in feeds:
+            pull.want(feed, timezone.now())
+        return f"{', '.join(feed.get_module_display() for feed in feeds)}: due now. This page shows when it is done."
+
+    @act("Push cards", permission="partners.change_feed", icon="upload",
+         question="Every card that it does not know as it is becomes due at once.")  # fmt: skip
+    def push_now(self, request, partner, form):
+        require_connected(partner)
+        now = timezone.now()
+        added = enlist(partner, now)
+        waiting = partner.deliveries.filter(due_at__isnull=False).update(due_at=now)
+        ring(PUSH)
+        return f"{max(added, waiting)} cards are on their way." if added or waiting else f"{partner} knows all cards."
+
+    @act("Renew tokens", permission="partners.change_partner", icon="key",
+         question="Both sides get new tokens, and their endpoints are read anew.")  # fmt: skip
+    def renew(self, request, partner, form):
+        require_connected(partner)
+        try:
+            handshake.renew(partner, timezone.now())
+        except (PeerFailed, OcpiError) as error:
+            raise Refused(f"Nothing changed: {error}") from error
+        return f"{partner} has new tokens."
+
+    @act(
+        "Disconnect", permission="partners.change_partner", icon="link_off", variant=ActionVariant.DANGER,
+        question="Both sides' tokens are dead at once. What was exchanged stays.",
+    )  # fmt: skip
+    def disconnect(self, request, partner, form):
+        require_connected(partner)
+        error = handshake.end(partner, timezone.now())
+        return f"{partner} is disconnected." + (f" It could not be told: {error}" if error else "")
+
+
+INVITING = "For a partner that will register with us. It needs our versions URL and the token, by a way that is safe."
+INVITING_AGAIN = "A new token A; the one before is dead from then on. What is connected stays connected meanwhile."
+CONNECTING = "For a partner that gave you its versions URL and a token A."
+
+
+def require_connected(partner: Partner) -> None:
+    if not partner.is_connected:
+        raise Refused(f"{partner} is not connected.")
+
+
+def invited(form: InviteForm):
+    said = form.cleaned_data
+    try:
+        return handshake.invite(
+            said["name"], said["party"], timezone.now(), role=said["role"], is_private=said["is_private"]
+        )
+    except ValueError as error:
+        form.add_error("party", str(error))
+    return None
+
+
+def connected(form: ConnectForm) -> Partner | None:
+    said = form.cleaned_data
+    try:
+        return handshake.connect(
+            said["name"], said["versions_url"], said["token"], timezone.now(), is_private=said["is_private"]
+        )
+    except (PeerFailed, OcpiError, ValueError) as error:
+        form.add_error(None, str(error))
+    return None
+
+
+def quarantined_table(partner: Partner) -> Table:
+    rows = (
+        [link(held, held.module), held.ocpi_id or "–", first_reason(held), moment(held.last_seen_at), held.seen]
+        for held in partner.quarantined.filter(state=Quarantined.State.OPEN)[:11]
+    )
+    more = url_of(Quarantined, partner__id__exact=partner.pk, state__exact="OPEN")
+    headers = ["Module", "Id", "Why", "Last sent", "Times"]
+    return Table("In quarantine", Quarantined, headers, rows, more, "Everything it sent could be taken.")
+
+
+def exchanges_table(partner: Partner) -> Table:
+    rows = (
+        exchange_row(exchange)
+        for exchange in partner.exchanges.order_by("-at").defer("request_body", "response_body")[:11]
+    )
+    more = url_of(Exchange, partner__id__exact=partner.pk)
+    return Table(
+        "Messages", Exchange, ["When", "", "Call", "HTTP", "OCPI", "Took", "Error"], rows, more, "Nothing said yet."
+    )
+
+
+def exchange_row(exchange: Exchange) -> list:
+    took = f"{exchange.duration.total_seconds() * 1000:.0f} ms" if exchange.duration else "–"
+    return [
+        link(exchange, moment(exchange.at)), exchange.get_direction_display(), f"{exchange.method} {exchange.url}",
+        exchange.http_status, exchange.status_code, took, exchange.error or "–",
+    ]  # fmt: skip
+
+
+def token_state(token: CredentialsToken) -> str:
+    if token.revoked_at:
+        return badge("revoked", "")
+    return f"until {token.expires_at:%Y-%m-%d %H:%M}" if token.expires_at else badge("in use", "good")
+
+
+def tokens_table(partner: Partner) -> Table:
+    rows = (
+        [
+            token.get_kind_display(), f"…{token.last_four}", moment(token.created_at), moment(token.last_used_at),
+            token_state(token),
+        ]
+        for token in partner.inbound_tokens.order_by("-pk")[:5]
+    )  # fmt: skip
+    headers = ["Kind", "Ends in", "Issued", "Last used", "State"]
+    return Table("Tokens it presents to us", CredentialsToken, headers, rows, empty="None yet.")
+
+
+@admin.register(Party)
+class PartyAdmin(Page):
+    """Who owns objects. Moving a party to another partner is what lets that partner write for it (decision 16)."""
+
+    list_display = ["__str__", "name", "partner_link"]
+    list_select_related = ["partner"]
+    search_fields = ["party_id__iexact", "name", "country_code__iexact"]
+    search_help_text = "Party id, name, country"
+    readonly_fields = ["country_code", "party_id"]
+    fields = [("country_code", "party_id"), "name", "partner"]
+    autocomplete_fields = ["partner"]
+
+    def has_add_permission(self, request):
+        """Parties come with invitations and handshakes."""
+        return False
+
+    @display(description="Reached through", ordering="partner__name")
+    def partner_link(self, party):
+        return link(party.partner)
+
+
+@admin.register(Exchange)
+class ExchangeAdmin(Record):
+    """Every call in and out, its bytes as they were; tokens are in none of them."""
+
+    list_display = ["when", "partner", "direction", "method", "short_url", "http", "status_code", "took", "error"]
+    list_filter = ["direction", "partner", "method"]
+    list_select_related = ["partner"]
+    search_fields = ["request_id__exact", "correlation_id__exact", "url"]
+    search_help_text = "Request id, correlation id, URL"
+    fields = [
+        ("when", "partner", "direction", "took"), ("method", "url"), ("http", "status_code", "error"),
+        ("request_id", "correlation_id"), "request", "response",
+    ]  # fmt: skip
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).defer("request_body", "response_body")
+
+    @display(description="When", ordering="at")
+    def when(self, exchange):
+        return moment(exchange.at)
+
+    @display(description="URL")
+    def short_url(self, exchange):
+        return exchange.url if len(exchange.url) < 70 else f"{exchange.url[:30]}…{exchange.url[-38:]}"
+
+    @display(description="HTTP", ordering="http_status")
+    def http(self, exchange):
+        if exchange.http_status is None:
+            return badge("no answer", "bad")
+        return badge(exchange.http_status, "good" if exchange.http_status < 400 else "bad")
+
+    @display(description="Took", ordering="duration")
+    def took(self, exchange):
+        return exchange_row(exchange)[-2]
+
+    @display(description="Sent")
+    def request(self, exchange):
+        return readable(exchange.request_body)
+
+    @display(description="Answered")
+    def response(self, exchange):
+        return readable(exchange.response_body)
+
+
+def readable(body: bytes) -> str:
+    """JSON indented for reading; other bytes as they are."""
+    if not body:
+        return "–"
+    try:
+        return reading(json.dumps(json.loads(bytes(body)), indent=2, ensure_ascii=False).encode())
+    except (ValueError, RecursionError):
+        return reading(body)
+
+
+def first_reason(held: Quarantined) -> str:
+    reasons = [": ".join(filter(None, map(str, reason))) for reason in held.reasons]
+    return f"{reasons[0]} (+{len(reasons) - 1})" if len(reasons) > 1 else "".join(reasons)
+
+
+@admin.register(Quarantined)
+class QuarantinedAdmin(Record):
+    """What partners sent and we could not take: mend it, try it again, or dismiss it."""
+
+    list_display = ["seen_last", "partner", "module", "ocpi_id", "why", "code", "seen", "state_badge"]
+    list_filter = ["state", "module", "partner"]
+    list_select_related = ["partner"]
+    search_fields = ["ocpi_id__istartswith"]
+    search_help_text = "Id"
+    fields = [
+        ("state_badge", "module", "version", "code"), ("partner", "party", "ocpi_id"), ("seen", "first_seen_at", "last_seen_at"),
+        "settled_at", "as_sent", "as_mended",
+    ]  # fmt: skip
+    actions_detail = ["mend", "retry", "dismiss"]
+
+    @display(description="Last sent", ordering="last_seen_at")
+    def seen_last(self, held):
+        return moment(held.last_seen_at)
+
+    @display(description="Why")
+    def why(self, held):
+        return first_reason(held)
+
+    @display(description="State", ordering="state")
+    def state_badge(self, held):
+        kinds = {"OPEN": "bad", "MENDED": "good", "DISMISSED": ""}
+        return badge(held.get_state_display(), kinds[held.state])
+
+    @display(description="As sent")
+    def as_sent(self, held):
+        return readable(held.body)
+
+    @display(description="As mended")
+    def as_mended(self, held):
+        return readable(held.mended)
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).select_related("partner", "party")
+
+    def get_actions_detail(self, request, object_id):
+        """A settled object is only read."""
+        is_open = Quarantined.objects.filter(pk=object_id, state=Quarantined.State.OPEN).exists()
+        return super().get_actions_detail(request, object_id) if is_open else []
+
+    def get_tables(self, request, held):
+        rows = ([path or "whole object", reason] for path, reason in held.reasons)
+        yield Table("Why", Quarantined, ["Where", "What"], rows)
+
+    @action(description="Mend", permissions=["partners.change_quarantined"], url_path="mend", icon="build")
+    def mend(self, request, object_id):
+        """The object's text to change; what is still wrong stays beside what was typed."""
+        held = get_object_or_404(Quarantined.objects.select_related("partner", "party"), pk=object_id)
+        form = MendForm(request.POST or None, initial={"body": bytes(held.body).decode("utf-8", "replace")})
+        if form.is_valid() and mended(held, form):
+            messages.success(request, f"{held} is mended and taken.")
+            return go(request, url_of(held))
+        return self.render(request, "admin/form.html", f"Mend {held}", form=form, button="Take it", intro=MENDING)
+
+    @act("Retry", permission="partners.change_quarantined", icon="replay",
+         question="Its bytes as sent are tried once more; that helps after a change of ours.")  # fmt: skip
+    def retry(self, request, held, form):
+        try:
+            is_taken = quarantine.retry(held, INTAKES, timezone.now())
+        except ValueError as error:
+            raise Refused(str(error)) from error
+        if not is_taken:
+            raise Refused("It still cannot be taken; the reasons below are those of now.")
+        return f"{held} is taken."
+
+    @act(
+        "Dismiss", permission="partners.change_quarantined", icon="delete_sweep", variant=ActionVariant.DANGER,
+        question="Nobody needs it any more. Its bytes stay and can be read.",
+    )  # fmt: skip
+    def dismiss(self, request, held, form):
+        try:
+            quarantine.dismiss(held, timezone.now())
+        except ValueError as error:
+            raise Refused(str(error)) from error
+        return f"{held} is dismissed."
+
+
+MENDING = "Change what is wrong. It is taken by the same way as everything that partners send; what was sent is kept."
+
+
+def mended(held: Quarantined, form: MendForm) -> bool:
+    try:
+        quarantine.mend(held, form.cleaned_data["body"].encode(), INTAKES, timezone.now())
+    except InvalidObject as error:
+        for problem in error.problems:
+            form.add_error(None, str(problem))
+    except (OcpiError, ValueError) as error:
+        form.add_error(None, str(error))
+    return form.is_valid()

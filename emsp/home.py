@@ -1,0 +1,362 @@
+"""The back office's home: figures that are links, what needs a person, and on an empty system what to set up.
+
+A figure is read only for those who may see what it counts, and counts no further than is cheap (see `office`).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.db.models import Count, Exists, Model, OuterRef, Q, Sum
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.safestring import SafeString
+from unfold.dataclasses import SearchResult
+
+from apps.billing.models import (
+    Charge,
+    Document,
+    Held,
+    Invoice,
+    InvoiceLine,
+    InvoiceRun,
+    LegalEntity,
+    NumberSeries,
+    Plan,
+    TaxRegistration,
+    VatRate,
+)
+from apps.charging.models import Cdr, Session
+from apps.drivers.models import Account, Driver
+from apps.locations.models import Location
+from apps.partners.models import Exchange, Feed, Partner, Party, Quarantined
+from apps.staff.models import User
+from apps.staff.office import MOST_COUNTED, ago, badge, format_html_comma, may_view, money, url_of
+from apps.tariffs.models import Tariff
+from apps.tokens.finding import drivers_like
+from apps.tokens.models import Authorization, Token, TokenDelivery
+
+SILENT_AFTER = 3
+"""A feed that was not good for so many of its intervals needs somebody."""
+
+FOUND = 10
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure and where it leads. `lines` are further figures of the same thing, each with its own address."""
+
+    title: str
+    icon: str
+    figure: object
+    href: str
+    lines: tuple[tuple[str, str], ...] = ()
+
+
+class Need(NamedTuple):
+    """Something that waits for a person: how much of it, what it is, and where."""
+
+    count: int
+    text: str
+    href: str
+    kind: str = "odd"
+
+
+class Step(NamedTuple):
+    """A step of the set-up."""
+
+    title: str
+    hint: str
+    href: str
+    is_done: bool
+
+
+def dashboard(request: HttpRequest, context: dict) -> dict:
+    """What the home page shows (Unfold's DASHBOARD_CALLBACK)."""
+    now = timezone.now()
+    steps = checklist() if request.user.has_perm("billing.view_legalentity") else []
+    return context | {
+        "tiles": [make(now) for model, make in TILES if may_view(request, model)],
+        "needs": [need for model, find in NEEDS if may_view(request, model) for need in find(now) if need.count],
+        "feeds": feeds(now) if may_view(request, Feed) else None,
+        "steps": [] if all(step.is_done for step in steps) else steps,
+    }
+
+
+def about(rows) -> str:
+    """How many rows, exact as long as that is cheap."""
+    count = counted(rows)
+    return f"more than {number_format(MOST_COUNTED, force_grouping=True)}" if count > MOST_COUNTED else grouped(count)
+
+
+def counted(rows) -> int:
+    """Stops counting one after MOST_COUNTED."""
+    return rows.order_by()[: MOST_COUNTED + 1].count()
+
+
+def grouped(count: int) -> str:
+    return number_format(count, force_grouping=True)
+
+
+def whole(model: type[Model]) -> str:
+    """How many rows a table has: exact while it is small, else as PostgreSQL last estimated."""
+    if counted(model.objects.all()) <= MOST_COUNTED:
+        return about(model.objects.all())
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass", [model._meta.db_table])
+        estimate = cursor.fetchone()[0]
+    return f"about {grouped(estimate)}" if estimate > MOST_COUNTED else about(model.objects.all())
+
+
+def drivers_tile(now: datetime) -> Tile:
+    blocked = Driver.objects.filter(blocked_at__isnull=False)
+    lines = ((f"{about(blocked)} blocked", url_of(Driver, blocked_at__isempty=0)),)
+    return Tile("Drivers", "person", whole(Driver), url_of(Driver), lines)
+
+
+def cards_tile(now: datetime) -> Tile:
+    waiting = TokenDelivery.objects.filter(due_at__lte=now)
+    lines = (
+        (f"{about(Token.objects.filter(blocked_at__isnull=False))} blocked", url_of(Token, blocked_at__isempty=0)),
+        (f"{about(waiting)} on their way to partners", url_of(Partner)),
+    )
+    return Tile("Cards", "contactless", whole(Token), url_of(Token), lines)
+
+
+def sessions_tile(now: datetime) -> Tile:
+    live = Session.objects.filter(status__in=["ACTIVE", "PENDING"])
+    return Tile(
+        "Charging now", "ev_station", about(live), url_of(Session, live=1), (("All sessions", url_of(Session)),)
+    )
+
+
+def cdrs_tile(now: datetime) -> Tile:
+    lines = (
+        (f"{about(Cdr.objects.filter(checked_at=None))} with checks due", url_of(Cdr, state="unchecked")),
+        (f"{about(Cdr.objects.filter(contract=None))} nobody's yet", url_of(Cdr, state="nobodys")),
+        (f"{about(Held.objects.all())} held", url_of(Cdr, state="held")),
+    )
+    return Tile("CDRs", "receipt", whole(Cdr), url_of(Cdr), lines)
+
+
+def open_tile(now: datetime) -> Tile:
+    """Charges that no document shows yet."""
+    shown = InvoiceLine.objects.filter(charge=OuterRef("pk"))
+    waiting = Charge.objects.filter(~Exists(shown), netted_at=None, period__gte=first_of_month(now, back=12))
+    sums = waiting.values_list("currency").annotate(Sum("amount"), Count("pk")).order_by("currency")
+    charges = sum(count for _, _, count in sums)
+    lines = ((f"{grouped(charges)} charges", url_of(Charge, state="waiting")), ("Invoice a month", url_of(InvoiceRun)))
+    return Tile("Not invoiced yet", "hourglass_top", amounts(sums), url_of(Charge, state="waiting"), lines)
+
+
+def issued_tile(now: datetime) -> Tile:
+    since = first_of_month(now, back=1)
+    issued = Invoice.objects.filter(issued_on__gte=since)
+    sums = signed(issued)
+    unpaid = Q(kind=Invoice.Kind.INVOICE, payment=None)
+    overdue = about(Invoice.objects.filter(unpaid, due_on__lt=timezone.localdate(now)))
+    lines = (
+        (f"{about(issued)} documents since {since}", url_of(Invoice, issued_on__gte=since)),
+        (f"{overdue} overdue", url_of(Invoice, paid="overdue")),
+    )
+    return Tile("Issued", "request_quote", amounts(sums), url_of(Invoice), lines)
+
+
+def signed(invoices) -> list[tuple[str, Decimal]]:
+    """Gross by currency, credit notes taken off."""
+    credited = Sum("gross", filter=Q(kind=Invoice.Kind.CREDIT_NOTE), default=Decimal(0))
+    charged = Sum("gross", filter=Q(kind=Invoice.Kind.INVOICE), default=Decimal(0))
+    sums = invoices.order_by("currency").values("currency").annotate(charged=charged, credited=credited)
+    return [(row["currency"], row["charged"] - row["credited"]) for row in sums]
+
+
+def amounts(sums) -> SafeString | str:
+    return format_html_comma(money(amount, currency) for currency, amount, *_ in sums)
+
+
+def first_of_month(now: datetime, back: int = 0) -> date:
+    today = timezone.localdate(now)
+    months = today.year * 12 + today.month - 1 - back
+    return date(months // 12, months % 12 + 1, 1)
+
+
+TILES: list[tuple[type[Model], Callable[[datetime], Tile]]] = [
+    (Driver, drivers_tile),
+    (Token, cards_tile),
+    (Session, sessions_tile),
+    (Cdr, cdrs_tile),
+    (Charge, open_tile),
+    (Invoice, issued_tile),
+]
+
+
+def feeds(now: datetime) -> list[list]:
+    """Every feed with its age, the worst first."""
+    rows = Feed.objects.filter(partner__state=Partner.State.CONNECTED).select_related("partner")
+    ordered = sorted(rows, key=lambda feed: (not is_silent(feed, now), feed.last_good_at or now))
+    return [feed_row(feed, now) for feed in ordered[:40]]
+
+
+def feed_row(feed: Feed, now: datetime) -> list:
+    state = badge("silent", "bad") if is_silent(feed, now) else badge("good", "good")
+    if feed.last_good_at is None and not feed.failures:
+        state = badge("not pulled yet", "odd")
+    return [
+        url_of(feed.partner), feed.partner.name, feed.get_module_display(), state, ago(feed.last_good_at, now),
+        feed.failures or "", feed.last_error,
+    ]  # fmt: skip
+
+
+def is_silent(feed: Feed, now: datetime) -> bool:
+    if feed.last_good_at is None:
+        return feed.failures > 0
+    return feed.last_good_at < now - max(feed.interval * SILENT_AFTER, timedelta(minutes=15))
+
+
+def silent_feeds(now: datetime) -> Iterator[Need]:
+    rows = Feed.objects.filter(partner__state=Partner.State.CONNECTED)
+    yield Need(sum(is_silent(feed, now) for feed in rows), "feeds of partners are silent", url_of(Partner), "bad")
+
+
+def quarantine(now: datetime) -> Iterator[Need]:
+    rows = Quarantined.objects.filter(state=Quarantined.State.OPEN)
+    yield Need(counted(rows), "objects in quarantine", url_of(Quarantined, state__exact="OPEN"), "bad")
+
+
+def cdrs_of_nobody(now: datetime) -> Iterator[Need]:
+    yield Need(
+        counted(Cdr.objects.filter(contract=None)),
+        "CDRs are nobody's: attach the card",
+        url_of(Cdr, state="nobodys"),
+        "bad",
+    )
+
+
+def held_cdrs(now: datetime) -> Iterator[Need]:
+    known = Held.objects.filter(cdr__contract__isnull=False)
+    by_reason = known.order_by().values_list("code").annotate(count=Count("pk")).order_by("-count")
+    for code, count in by_reason[:5]:
+        yield Need(count, f"CDRs held: {code}", url_of(Cdr, state="held"))
+
+
+def incomplete_accounts(now: datetime) -> Iterator[Need]:
+    lacks = Q(street="") | Q(postal_code="") | Q(city="") | Q(kind=Account.Kind.COMPANY, organisation_no="")
+    yield Need(
+        counted(Account.objects.filter(lacks)), "accounts lack what invoices must show", url_of(Account, incomplete=1)
+    )
+
+
+def invited_partners(now: datetime) -> Iterator[Need]:
+    rows = Partner.objects.filter(state=Partner.State.INVITED)
+    yield Need(counted(rows), "invited partners have not connected yet", url_of(Partner, state__exact="INVITED"), "new")
+
+
+def unrendered(now: datetime) -> Iterator[Need]:
+    failed = Document.objects.filter(due_at__isnull=False).exclude(last_error="")
+    yield Need(counted(failed), "documents could not be rendered", url_of(Invoice, pdf="failed"), "bad")
+
+
+def unconfirmed_rates(now: datetime) -> Iterator[Need]:
+    """Of countries where we are registered: nothing is issued with them."""
+    ours = TaxRegistration.objects.values("country")
+    rows = VatRate.objects.filter(confirmed_at=None, country__in=ours)
+    yield Need(counted(rows), "VAT rates wait to be confirmed", url_of(VatRate, confirmed_at__isempty=1))
+
+
+def late_cards(now: datetime) -> Iterator[Need]:
+    late = TokenDelivery.objects.filter(due_at__isnull=False, attempts__gte=5)
+    yield Need(counted(late), "cards could not be told to partners", url_of(Partner))
+
+
+NEEDS: list[tuple[type[Model], Callable[[datetime], Iterator[Need]]]] = [
+    (Feed, silent_feeds),
+    (Quarantined, quarantine),
+    (Cdr, cdrs_of_nobody),
+    (Held, held_cdrs),
+    (Document, unrendered),
+    (TokenDelivery, late_cards),
+    (VatRate, unconfirmed_rates),
+    (Account, incomplete_accounts),
+    (Partner, invited_partners),
+]
+
+
+def checklist() -> list[Step]:
+    """What a new system needs before the first invoice, in the order of work."""
+    entity = url_of(LegalEntity)
+    company = NumberSeries.objects.filter(registration__legal_entity__isnull=False).exists()
+    confirmed = VatRate.objects.filter(confirmed_at__isnull=False).exists()
+    plan = Plan.objects.filter(is_default=True, prices__isnull=False).exists()
+    partner = Partner.objects.filter(state=Partner.State.CONNECTED).exists()
+    return [
+        Step("Your company", "Name, address, bank account, VAT registration, number series.", entity, company),
+        Step("A VAT rate confirmed", "Look it up, then confirm it: nothing is issued with a rate that nobody confirmed.",
+             url_of(VatRate), confirmed),
+        Step("A plan", "What drivers pay; one default per currency.", url_of(Plan), plan),
+        Step("A partner", "Invite a charge point operator, or connect with the token it gave you.", url_of(Partner), partner),
+        Step("Drivers", "From a file, or one by hand.", url_of(Driver), Driver.objects.exists()),
+    ]  # fmt: skip
+
+
+def search(request: HttpRequest, term: str) -> list[SearchResult]:
+    """What the search of the side bar finds: drivers, cards, contracts, and documents by number."""
+    results = []
+    if may_view(request, Driver):
+        found = drivers_like(term).select_related("account")[:FOUND]
+        results += [result(driver, f"Driver of {driver.account}", "person") for driver in found]
+    if may_view(request, Invoice):
+        invoices = Invoice.objects.filter(number__istartswith=term).select_related("account")[:FOUND]
+        results += [result(invoice, f"Invoice of {invoice.account}", "request_quote") for invoice in invoices]
+    if may_view(request, Cdr):
+        cdrs = Cdr.objects.filter(ocpi_id__istartswith=term).select_related("party")[:FOUND]
+        results += [result(cdr, "CDR", "receipt") for cdr in cdrs]
+    return results
+
+
+def result(row: Model, description: str, icon: str) -> SearchResult:
+    return SearchResult(title=str(row), description=description, link=url_of(row), icon=icon)
+
+
+def style(request: HttpRequest) -> str:
+    return static("office/office.css")
+
+
+NAVIGATION = {
+    "Drivers": {Account: "apartment", Driver: "person", Token: "contactless", Authorization: "how_to_reg"},
+    "Charging": {Session: "ev_station", Cdr: "receipt", Location: "location_on", Tariff: "sell"},
+    "Billing": {
+        Invoice: "request_quote",
+        InvoiceRun: "event_repeat",
+        Plan: "loyalty",
+        VatRate: "percent",
+        LegalEntity: "store",
+    },
+    "Partners": {Partner: "hub", Party: "badge", Quarantined: "medical_services", Exchange: "swap_horiz"},
+    "Office": {User: "group", Group: "shield_person"},
+}
+
+
+def navigation(request: HttpRequest) -> list[dict]:
+    """The side bar: what this person may see, and nothing else."""
+    home = {"title": "Home", "icon": "home", "link": reverse("admin:index")}
+    return [{"title": "", "items": [home]}, *filter(None, (section(request, *named) for named in NAVIGATION.items()))]
+
+
+def section(request: HttpRequest, title: str, models: dict[type[Model], str]) -> dict | None:
+    items = [
+        {
+            "title": str(model._meta.verbose_name_plural).capitalize() if model is not Cdr else "CDRs",
+            "icon": icon,
+            "link": url_of(model),
+        }
+        for model, icon in models.items()
+        if may_view(request, model)
+    ]
+    return {"title": title, "separator": True, "collapsible": False, "items": items} if items else None
