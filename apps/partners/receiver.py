@@ -29,7 +29,9 @@ log = logging.getLogger(__name__)
 
 SAFE = frozenset({"GET"})
 LIMITS = {"PATCH": reader.PATCH_LIMIT}
-JSON = re.compile(r"application/(?:[\w.-]+\+)?json\s*(?:;|\Z)", re.IGNORECASE | re.ASCII)
+JSON = re.compile(r"(?:application/(?:[\w.-]+\+)?json|text/plain)\s*(?:;|\Z)", re.IGNORECASE | re.ASCII)
+"""Text too: wsgiref says so where the sender said nothing, and a body that is no JSON is refused anyway (TR-09)."""
+
 ACCEPTABLE_ID = re.compile(r"[!-~]{1,64}")
 RETRY_AFTER_S = 5
 
@@ -201,10 +203,9 @@ class PartnerView(APIView):
 
     def _said(self, content: bytes, http_status: int, headers) -> HttpResponse:
         response = HttpResponse(content, status=http_status, content_type="application/json")
-        for name, value in headers.items():
+        for name, value in (*headers.items(), *self._echoed().items()):
             if name != "Content-Type":
                 response.headers[name] = value
-        response.headers |= self._echoed()
         return response
 
     def _echoed(self) -> dict[str, str]:

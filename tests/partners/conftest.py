@@ -83,7 +83,7 @@ class Caller:
     def __init__(self, site: str, token: str | None):
         header = {} if token is None else {"Authorization": f"Token {base64.b64encode(token.encode()).decode()}"}
         self.site, self.token = site, token
-        self.http = httpx.Client(headers=header, trust_env=False)
+        self.http = httpx.Client(headers=header, trust_env=False, timeout=20)
 
     def call(self, method: str, path: str = "", version: str = "2.2.1", **how) -> httpx.Response:
         """`path` below the version; one that begins with a slash, or a URL, is taken as it is."""
