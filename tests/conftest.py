@@ -9,6 +9,7 @@ from emsp import local
 local.ensure(broker=False)
 
 OUTSIDE = local.PROJECT.parent / "shared"
+counted: list[str] = []
 _connect = socket.socket.connect
 
 
@@ -48,3 +49,27 @@ def sealed_tables_can_be_emptied():
     DatabaseOperations.sql_flush = without_triggers
     yield
     DatabaseOperations.sql_flush = flush
+
+
+def pytest_runtest_logreport(report):
+    """Of every test, also those that ran in another process."""
+    if "outside" in report.keywords and report.when == "call" and report.passed:
+        counted.append(report.nodeid)
+
+
+def pytest_sessionfinish(session):
+    """With the outside material beside us, a whole run that compared nothing with it has not looked."""
+    if is_whole(session.config) and OUTSIDE.exists() and not counted and not session.exitstatus:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter):
+    if not hasattr(terminalreporter.config, "workerinput"):
+        where = "from ../shared and its own" if OUTSIDE.exists() else "its own: ../shared is not beside it"
+        terminalreporter.write_line(f"outside cases: {len(counted)} ({where})")
+
+
+def is_whole(config) -> bool:
+    """Nobody chose tests, and this process sees all their reports."""
+    chosen = config.option.keyword or config.option.markexpr or config.args_source != config.ArgsSource.TESTPATHS
+    return not chosen and not hasattr(config, "workerinput")

@@ -139,7 +139,7 @@ def test_rooms_are_told_the_time(trees):
 
 def is_clock(call: ast.Call) -> bool:
     spelt = ast.unparse(call.func)
-    return spelt in {"timezone.now", "datetime.now", "date.today"} or spelt == "timezone.localdate" and not call.args
+    return spelt in {"timezone.now", "datetime.now", "date.today"} or (spelt == "timezone.localdate" and not call.args)
 
 
 def test_nothing_is_homeless():
