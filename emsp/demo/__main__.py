@@ -1,6 +1,7 @@
 """python -m emsp.demo [--check [--sabotage N|all]]: the main job with a simulated charge point operator, and its proof."""
 
 import argparse
+import os
 import signal
 import sys
 
@@ -22,6 +23,7 @@ def main() -> int:
 
 def _demo(options: argparse.Namespace) -> int:
     with launch.running(simulator=True) as platform:
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emsp.settings")
         import django  # the settings are read only now: they look for the port that was just chosen
 
         django.setup()
