@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError, transaction
 
 from apps.ocpi import objects
-from apps.ocpi.errors import InvalidObject, OcpiError, Problem
+from apps.ocpi.errors import InvalidObject, NotJson, OcpiError, Problem
 from apps.ocpi.versions import Reading, Version, content_hash
 from apps.partners import quarantine
 from apps.partners.models import Partner, Party
@@ -137,7 +137,7 @@ def take(  # noqa: PLR0913
 
     `owner` is the party of the URL: objects of others are refused then. Without it every party that the partner speaks
     for is good, and where the version names none it is the partner's own (LOC-10). `context` is what the URL said; an
-    `id` in it must be the object's (TR-27).
+    `id` in it must be the object's (TR-27). With a `method` in it NotJson is raised for a body that is none.
     """
     sending = _Sending(intake, partner, version, now, owner, context or {})
     return [sending.keep(one) if one.is_kept_aside else one for one in sending.attempt(bodies)]
@@ -166,6 +166,8 @@ class _Sending:
         try:
             return self.version.read(self.intake.kind, body, self._implied_owner)
         except InvalidObject as error:
+            if isinstance(error, NotJson) and "method" in self.context:
+                raise  # a message that is no JSON is no object of anybody (decision 1)
             return Stored(Outcome.REFUSED, problems=tuple(error.problems))
         except Exception:
             log.exception("a %s could not be read, and the fault is ours", self.intake.kind)
