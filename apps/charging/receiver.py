@@ -43,7 +43,7 @@ class Cdrs(PartnerView):
     body_limit = reader.CDR_LIMIT
 
     def post(self, request, version):
-        (taken,) = take(intake.INTAKE, self.partner, version, [self.body], self.now)
+        (taken,) = take(intake.INTAKE, self.partner, version, [self.body], self.now, context={"method": "POST"})
         location = f"{ourselves.version_url(version)}/cdrs/{taken.require().row}"
         return Response(None, status=status_of(taken), headers={"Location": location})
 

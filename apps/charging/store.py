@@ -18,12 +18,12 @@ from django.db.models.functions import Cast, Greatest, Least
 from apps.bulk import Upsert, as_json
 from apps.charging.matching import link_sessions
 from apps.charging.models import Session, SessionPeriod
-from apps.ocpi import objects
+from apps.ocpi import objects, reader
 from apps.ocpi.errors import InvalidObject, NotJson, Problem, UnknownObject
 from apps.ocpi.versions import Version
 from apps.partners import quarantine
 from apps.partners.models import Feed, Partner, Party
-from apps.partners.taking import Incoming, Intake, Outcome, Stored
+from apps.partners.taking import Incoming, Intake, Outcome, Stored, Taken
 from apps.work import ring
 
 COMPLETED = "COMPLETED"
@@ -115,19 +115,21 @@ def _period_rows(session: int, periods: Iterable[objects.ChargingPeriod], at: da
     return [(session, start, by_start[start], at) for start in sorted(by_start)]
 
 
-def take_patch(
-    partner: Partner, party: Party, version: Version, session_id: str, body: bytes, now: datetime
-) -> Stored:
+def take_patch(partner: Partner, party: Party, version: Version, session_id: str, body: bytes, now: datetime) -> Stored:
     """Apply a PATCH as it was sent; one that cannot be applied is kept, and InvalidObject says why (decision 3)."""
     try:
-        owner = objects.Party(party.country_code, party.party_id)
-        return patch_session(party, session_id, version.read_session_patch(body, owner).object, now)
+        return _read_and_patch(party, version, session_id, body, now)
     except NotJson:
         raise
     except InvalidObject as error:
         context = {"method": "PATCH", "id": session_id}
         quarantine.keep(partner, INTAKE.module, version, body, error.problems, now, party=party, context=context)
         raise
+
+
+def _read_and_patch(party: Party, version: Version, session_id: str, body: bytes, now: datetime) -> Stored:
+    owner = objects.Party(party.country_code, party.party_id)
+    return patch_session(party, session_id, version.read_session_patch(body, owner).object, now)
 
 
 def patch_session(party: Party, session_id: str, patch: objects.SessionPatch, now: datetime) -> Stored:
@@ -233,8 +235,8 @@ def canonical_session(pk: int) -> objects.Session:
     found = Session.objects.annotate(exact=Cast("details", TextField())).only("last_updated").get(pk=pk)
     periods = SessionPeriod.objects.filter(session=pk).annotate(exact=Cast("period", TextField()))
     charging_periods = [_exact(period.exact) for period in periods.order_by("started_at")]
-    said = _exact(found.exact) | {"charging_periods": charging_periods, "last_updated": found.last_updated}
-    return msgspec.convert(said, objects.Session, builtin_types=(Decimal, datetime))
+    said = _exact(found.exact) | {"charging_periods": charging_periods, "last_updated": found.last_updated.isoformat()}
+    return reader.judge(said, objects.Session, plain=False).object
 
 
 _exact = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -249,4 +251,17 @@ def unknown(party: Party, now: datetime, message: str) -> UnknownObject:
     return UnknownObject(message)
 
 
-INTAKE = Intake("sessions", "session", put_sessions)
+class _Sessions(Intake):
+    """A PATCH that was kept is mended as what it is, not as a whole session."""
+
+    def attempt(self, partner, version, body, now, *, owner=None, context=None) -> Taken:
+        if (context or {}).get("method") != "PATCH":
+            return super().attempt(partner, version, body, now, owner=owner, context=context)
+        try:
+            stored = _read_and_patch(owner, version, context["id"], body, now)
+        except UnknownObject as error:
+            return Taken(body, Outcome.REFUSED, problems=(Problem("", error.message),))
+        return Taken(body, stored.outcome, stored.row)
+
+
+INTAKE = _Sessions("sessions", "session", put_sessions)

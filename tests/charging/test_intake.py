@@ -120,33 +120,34 @@ def test_without_location_the_country_tells_the_zone(country, zone, send_cdr):
     assert send_cdr(cdr_location__country=country).time_zone == zone
 
 
-class TestVersions:
-    OLD = {
-        "id": "CDR-1", "start_date_time": "2026-10-19T08:00:00Z", "stop_date_time": "2026-10-19T09:30:00Z",
-        "auth_id": "SE-EMP-C00000001", "auth_method": "WHITELIST", "currency": "SEK", "total_cost": 40.00,
-        "location": {
-            "id": "LOC-1", "type": "ON_STREET", "name": "Hötorget", "address": "Sveavägen 1", "city": "Stockholm",
-            "postal_code": "11157", "country": "SWE", "last_updated": "2026-10-01T00:00:00Z",
-            "coordinates": {"latitude": "59.334591", "longitude": "18.063240"},
-            "evses": [{
-                "uid": "EVSE-1", "evse_id": "SE*LAD*E1*1", "status": "CHARGING", "last_updated": "2026-10-01T00:00:00Z",
-                "connectors": [{
-                    "id": "1", "standard": "IEC_62196_T2", "format": "SOCKET", "power_type": "AC_3_PHASE",
-                    "voltage": 230, "amperage": 16, "last_updated": "2026-10-01T00:00:00Z",
-                }],
+OLD = {
+    "id": "CDR-1", "start_date_time": "2026-10-19T08:00:00Z", "stop_date_time": "2026-10-19T09:30:00Z",
+    "auth_id": "SE-EMP-C00000001", "auth_method": "WHITELIST", "currency": "SEK", "total_cost": 40.00,
+    "location": {
+        "id": "LOC-1", "type": "ON_STREET", "name": "Hötorget", "address": "Sveavägen 1", "city": "Stockholm",
+        "postal_code": "11157", "country": "SWE", "last_updated": "2026-10-01T00:00:00Z",
+        "coordinates": {"latitude": "59.334591", "longitude": "18.063240"},
+        "evses": [{
+            "uid": "EVSE-1", "evse_id": "SE*LAD*E1*1", "status": "CHARGING", "last_updated": "2026-10-01T00:00:00Z",
+            "connectors": [{
+                "id": "1", "standard": "IEC_62196_T2", "format": "SOCKET", "power_type": "AC_3_PHASE",
+                "voltage": 230, "amperage": 16, "last_updated": "2026-10-01T00:00:00Z",
             }],
-        },
-        "charging_periods": [{
-            "start_date_time": "2026-10-19T08:00:00Z",
-            "dimensions": [{"type": "ENERGY", "volume": 15.342}, {"type": "TIME", "volume": 1.5}],
         }],
-        "total_energy": 15.342, "total_time": 1.5, "last_updated": "2026-10-19T09:31:00Z",
-    }  # fmt: skip
+    },
+    "charging_periods": [{
+        "start_date_time": "2026-10-19T08:00:00Z",
+        "dimensions": [{"type": "ENERGY", "volume": 15.342}, {"type": "TIME", "volume": 1.5}],
+    }],
+    "total_energy": 15.342, "total_time": 1.5, "last_updated": "2026-10-19T09:31:00Z",
+}  # fmt: skip
 
+
+class TestVersions:
     def bodies(self):
         taxed = {"before_taxes": 40.00, "taxes": [{"name": "VAT", "amount": 10.00}]}
         return {
-            "2.1.1": json.dumps(self.OLD).encode(),
+            "2.1.1": json.dumps(OLD).encode(),
             "2.2.1": cdr_body(),
             "2.3.0": cdr_body(total_cost=taxed, total_energy_cost=taxed),
         }
@@ -177,7 +178,7 @@ class TestVersions:
 
     def test_another_cost_in_another_version_is_a_conflict(self, send):
         send(cdr_body())
-        (taken,) = send(json.dumps(self.OLD | {"total_cost": 41}).encode(), version=VERSIONS["2.1.1"])
+        (taken,) = send(json.dumps(OLD | {"total_cost": 41}).encode(), version=VERSIONS["2.1.1"])
         assert taken.outcome == "conflict"
 
 
@@ -263,13 +264,6 @@ class TestSeal:
 
 @pytest.mark.django_db(transaction=True)
 class TestAtOnce:
-    @pytest.fixture(autouse=True)
-    def emptied(self):
-        """TRUNCATE is forbidden, and is how Django cleans up."""
-        yield
-        with connection.cursor() as cursor:
-            cursor.execute("ALTER TABLE charging_cdr DISABLE TRIGGER cdr_is_kept")
-
     def run(self, work, count=20):
         ready, done = threading.Barrier(count), []
 

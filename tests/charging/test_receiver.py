@@ -1,0 +1,261 @@
+import base64
+import json
+import threading
+import uuid
+
+import httpx
+import pytest
+from django.db import connection, connections
+from django.utils import timezone
+
+from apps.charging.models import Cdr, Session
+from apps.charging.store import find_session
+from apps.partners import credentials
+from apps.partners.models import CredentialsToken, Exchange, Feed, Partner, Party, Quarantined
+
+from .conftest import CDR, cdr_body, session_body
+from .test_intake import OLD
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SESSION = "sessions/SE/LAD/S-1"
+
+
+@pytest.fixture
+def caller(live_server, settings):
+    """Calls as a partner makes them, over HTTP."""
+    settings.PUBLIC_URL = live_server.url
+
+    def caller(partner):
+        token = credentials.issue(partner, CredentialsToken.Kind.CREDENTIALS, timezone.now())
+        header = {"Authorization": f"Token {base64.b64encode(token.encode()).decode()}"}
+
+        def call(method, path, body=None, version="2.2.1", **how) -> httpx.Response:
+            url = path if path.startswith("http") else f"{live_server.url}/ocpi/{version}/{path}"
+            content = json.dumps(body).encode() if isinstance(body, dict) else body
+            headers = header | {"Content-Type": "application/json"}
+            with httpx.Client(headers=headers, trust_env=False, timeout=30) as client:
+                return client.request(method, url, content=content, **how)
+
+        return call
+
+    return caller
+
+
+@pytest.fixture
+def call(caller, partner):
+    return caller(partner)
+
+
+def code(answer):
+    return answer.status_code, answer.json()["status_code"]
+
+
+class TestCdrs:
+    def test_a_new_one_is_created_and_has_a_place(self, call, live_server):
+        answer = call("POST", "cdrs", cdr_body())
+        assert (code(answer), "data" in answer.json()) == ((201, 1000), False)
+        assert answer.headers["Location"] == f"{live_server.url}/ocpi/2.2.1/cdrs/{Cdr.objects.get().public_id}"
+
+    def test_its_place_gives_the_very_bytes(self, call):
+        body = json.dumps(json.loads(cdr_body()) | {"x_ours": [1.50, {"b": 1e3}]}, indent=3).encode()
+        place = call("POST", "cdrs", body).headers["Location"]
+        answer = call("GET", place)
+        assert code(answer) == (200, 1000)
+        assert body in answer.content
+
+    def test_the_place_says_nothing_about_the_cdr(self, call):
+        place = call("POST", "cdrs", cdr_body()).headers["Location"]
+        assert uuid.UUID(place.rsplit("/", 1)[1]).version == 4
+
+    def test_the_same_again_has_the_same_place(self, call):
+        first = call("POST", "cdrs", cdr_body())
+        again = call("POST", "cdrs", cdr_body(last_updated="2026-10-20T00:00:00Z"))
+        assert (code(again), again.headers["Location"]) == ((200, 1000), first.headers["Location"])
+
+    def test_another_of_its_id_is_refused_without_a_place_and_kept(self, call):
+        call("POST", "cdrs", cdr_body())
+        answer = call("POST", "cdrs", cdr_body(total_energy=1))
+        assert (code(answer), "Location" in answer.headers) == ((200, 2001), False)
+        assert "says otherwise" in answer.json()["status_message"]
+        assert (Quarantined.objects.get().code, bytes(Cdr.objects.get().body)) == ("V-02", cdr_body())
+
+    def test_all_that_is_wrong_is_said_and_kept(self, call):
+        body = cdr_body(currency=None, total_energy="much")
+        answer = call("POST", "cdrs", body)
+        assert (code(answer), "Location" in answer.headers) == ((200, 2001), False)
+        assert all(name in answer.json()["status_message"] for name in ("currency", "total_energy"))
+        assert bytes(Quarantined.objects.get().body) == body
+
+    def test_somebody_elses_is_refused_and_kept(self, call):
+        assert code(call("POST", "cdrs", cdr_body(party_id="XYZ"))) == (200, 2001)
+        assert Quarantined.objects.get().code == "V-05"
+
+    @pytest.mark.parametrize("body", [b"", b"{", b"nonsense", b"[" * 100 + b"]" * 100])
+    def test_what_is_no_json_is_an_http_error_in_an_envelope(self, body, call):
+        answer = call("POST", "cdrs", body)
+        assert (answer.status_code, answer.json()["status_code"] // 1000) == (400, 2)
+        assert not Cdr.objects.exists()
+
+    @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+    def test_a_cdr_cannot_be_replaced_changed_or_removed(self, method, call):
+        place = call("POST", "cdrs", cdr_body()).headers["Location"]
+        answer = call(method, place, cdr_body(total_energy=1))
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
+        assert call("GET", "cdrs").status_code == 405
+
+    def test_too_large_is_said_before_it_is_read(self, call):
+        assert call("POST", "cdrs", b" " * (4 * 2**20 + 1)).status_code == 413
+
+    def test_every_exchange_is_written_down_whole(self, call):
+        answer = call("POST", "cdrs", cdr_body())
+        said = Exchange.objects.get()
+        assert (said.module, said.method, said.http_status, said.status_code) == ("cdrs", "POST", 201, 1000)
+        assert (bytes(said.request_body), bytes(said.response_body)) == (cdr_body(), answer.content)
+
+    def test_what_could_not_be_written_down_was_not_stored(self, call):
+        """One transaction: no CDR of which nobody can show how it came, and no answer without one."""
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE partners_exchange RENAME TO partners_exchange_gone")
+            try:
+                assert code(call("POST", "cdrs", cdr_body())) == (200, 3000)
+                assert not Cdr.objects.exists()
+            finally:
+                cursor.execute("ALTER TABLE partners_exchange_gone RENAME TO partners_exchange")
+        assert code(call("POST", "cdrs", cdr_body())) == (201, 1000)
+
+    def test_twenty_at_once_are_one_row(self, call):
+        answers = []
+
+        def post():
+            try:
+                answers.append(call("POST", "cdrs", cdr_body()))
+            finally:
+                connections.close_all()
+
+        threads = [threading.Thread(target=post) for _ in range(20)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        assert sorted(answer.status_code for answer in answers) == [200] * 19 + [201]
+        assert {answer.json()["status_code"] for answer in answers} == {1000}
+        assert len({answer.headers["Location"] for answer in answers}) == Cdr.objects.count() == 1
+
+
+class TestPlaces:
+    def test_only_whose_route_it_is_may_look(self, call, caller, party):
+        place = call("POST", "cdrs", cdr_body()).headers["Location"]
+        hub = Partner.objects.create(name="Hub", state="CONNECTED", version="2.2.1", connected_at=timezone.now())
+        stranger = caller(hub)
+        assert code(stranger("GET", place)) == (404, 2000)
+        party.partner = hub
+        party.save()
+        assert (code(stranger("GET", place)), code(call("GET", place))) == ((200, 1000), (404, 2000))
+
+    @pytest.mark.parametrize("name", [str(uuid.uuid4()), "CDR-1", "1", "%00"])
+    def test_what_there_is_not_is_not_found(self, name, call):
+        assert call("GET", f"cdrs/{name}").status_code == 404
+
+    def test_in_another_version_it_is_what_the_stair_writes(self, call):
+        place = call("POST", "cdrs", cdr_body()).headers["Location"]
+        new = call("GET", place.replace("2.2.1", "2.3.0")).json()["data"]
+        old = call("GET", place.replace("2.2.1", "2.1.1")).json()["data"]
+        assert new["total_cost"] == {"before_taxes": 40.0, "taxes": [{"name": "VAT", "amount": 10.0}]}
+        assert (old["total_cost"], old["auth_id"], old["stop_date_time"]) == (
+            40.0, CDR["cdr_token"]["contract_id"], "2026-10-19T09:30:00Z",
+        )  # fmt: skip
+
+    def test_an_old_cdr_is_told_in_new_words(self, call):
+        place = call("POST", "cdrs", OLD, version="2.1.1").headers["Location"]
+        assert "/ocpi/2.1.1/cdrs/" in place
+        assert call("GET", place).json()["data"] == OLD
+        told = call("GET", place.replace("2.1.1", "2.2.1")).json()["data"]
+        assert (told["country_code"], told["party_id"], told["cdr_token"]) == (
+            "SE", "LAD", {"contract_id": "SE-EMP-C00000001"},
+        )  # fmt: skip
+
+
+class TestSessions:
+    def test_put_and_get(self, call):
+        assert code(call("PUT", SESSION, session_body())) == (201, 1000)
+        assert code(call("PUT", SESSION, session_body(kwh=1.5, last_updated="2026-10-19T08:10:00Z"))) == (200, 1000)
+        data = call("GET", "sessions/se/lad/s-1").json()["data"]
+        assert (data["id"], data["kwh"], data["status"], data["party_id"]) == ("S-1", 1.5, "ACTIVE", "LAD")
+
+    def test_patch_changes_what_it_names(self, call):
+        call("PUT", SESSION, session_body())
+        patch = {"kwh": 2.25, "status": "COMPLETED", "last_updated": "2026-10-19T09:00:00Z"}
+        answer = call("PATCH", SESSION, patch)
+        assert (code(answer), "data" in answer.json()) == ((200, 1000), False)
+        data = call("GET", SESSION).json()["data"]
+        assert (data["kwh"], data["status"], data["location_id"]) == (2.25, "COMPLETED", "LOC-1")
+
+    def test_patch_of_an_unknown_one_asks_for_a_pull(self, call, partner):
+        later = timezone.now() + timezone.timedelta(hours=1)
+        interval = timezone.timedelta(hours=1)
+        feed = Feed.objects.create(partner=partner, module="sessions", interval=interval, due_at=later)
+        assert code(call("PATCH", SESSION, {"kwh": 1, "last_updated": "2026-10-19T09:00:00Z"})) == (404, 2000)
+        feed.refresh_from_db()
+        assert feed.due_at < later
+        assert not Quarantined.objects.exists()
+
+    # last_updated is required of a PATCH since 2.2
+    @pytest.mark.parametrize("body", [{"kwh": "much"}, {"kwh": None}, {"id": "S-2", "kwh": 1}, {"status": "ACTIVE"}])
+    def test_a_patch_that_is_wrong_is_refused_and_kept(self, body, call):
+        call("PUT", SESSION, session_body())
+        assert code(call("PATCH", SESSION, body)) == (200, 2001)
+        kept = Quarantined.objects.get()
+        assert (kept.module, kept.context, json.loads(bytes(kept.body))) == (
+            "sessions", {"method": "PATCH", "id": "S-1"}, body,
+        )  # fmt: skip
+
+    def test_a_put_that_is_wrong_is_refused_and_kept(self, call, party):
+        assert code(call("PUT", SESSION, session_body(status=None))) == (200, 2001)
+        kept = Quarantined.objects.get()
+        assert (kept.party, kept.reasons) == (party, [["status", "required"]])
+        assert not Session.objects.exists()
+
+    def test_an_id_that_is_not_that_of_the_url(self, call):
+        answer = call("PUT", SESSION, session_body(id="S-2"))
+        assert (code(answer), answer.json()["status_message"]) == ((200, 2001), "id: S-2 is not the one of the URL")
+
+    def test_of_somebody_else(self, call):
+        Party.objects.create(country_code="SE", party_id="XYZ")
+        for method in ("GET", "PUT", "PATCH"):
+            body = None if method == "GET" else session_body(party_id="XYZ")
+            assert call(method, "sessions/SE/XYZ/S-1", body).status_code == 404
+        assert not Session.objects.exists()
+
+    def test_an_unknown_one_is_not_found(self, call):
+        assert code(call("GET", SESSION)) == (404, 2000)
+
+    def test_there_is_nothing_below_it(self, call):
+        call("PUT", SESSION, session_body())
+        assert call("PATCH", f"{SESSION}/charging_periods", b"[]").status_code == 404
+
+    def test_it_cannot_be_deleted(self, call):
+        answer = call("DELETE", SESSION)
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, PUT, PATCH")
+
+    def test_in_2_1_1(self, call, party):
+        """The URL alone says whose it is."""
+        old = {name: OLD[name] for name in ("auth_id", "auth_method", "location", "currency", "last_updated")}
+        old |= {
+            "id": "S-1",
+            "start_datetime": "2026-10-19T08:00:00Z",
+            "kwh": 0.0,
+            "status": "ACTIVE",
+            "total_cost": 2.0,
+        }
+        assert code(call("PUT", SESSION, old, version="2.1.1")) == (201, 1000)
+        session = Session.objects.get()
+        assert (session.party, session.location_id, session.evse_uid, session.sent_contract_id) == (
+            party, "LOC-1", "EVSE-1", "SE-EMP-C00000001",
+        )  # fmt: skip
+        assert code(call("PATCH", SESSION, {"total_cost": 3.5}, version="2.1.1")) == (200, 1000)
+        data = call("GET", SESSION, version="2.1.1").json()["data"]
+        assert (data["total_cost"], data["start_datetime"], data["location"]["id"]) == (
+            3.5,
+            "2026-10-19T08:00:00Z",
+            "LOC-1",
+        )
+        assert str(find_session(party, "S-1").total_cost.before_taxes) == "3.5"
