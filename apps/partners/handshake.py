@@ -29,6 +29,8 @@ from apps.ocpi.errors import (
 )
 from apps.ocpi.versions import LISTED, Version, best_mutual, read_versions
 
+from apps.work import ring
+
 from . import credentials, exchanges, ourselves, peers, pull, sealing
 from .credentials import Caller
 from .models import CredentialsToken, Endpoint, Partner, Party
@@ -341,6 +343,7 @@ def _keep(partner: Partner, offer: Offer, theirs: objects.Credentials, now: date
     Party.objects.filter(pk__in=[party.pk for party in parties]).update(partner=partner)
     _keep_endpoints(partner, offer)
     pull.open_feeds(partner, now)
+    ring("apps.tokens.tasks.sweep_tokens")
 
 
 def _claimed(partner: Partner, theirs: objects.Credentials) -> list[Party]:
