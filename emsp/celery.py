@@ -26,6 +26,7 @@ app.conf.beat_schedule = {
     "pull locations that are due": {"task": "apps.locations.tasks.pull_due", "schedule": 60},
     "pull sessions and CDRs that are due": {"task": "apps.charging.tasks.pull_due", "schedule": 60},
     "match and check CDRs": {"task": "apps.charging.tasks.sweep_cdrs", "schedule": 30},
+    "rate CDRs": {"task": "apps.billing.tasks.rate_new_cdrs", "schedule": 30},
     "tell partners of changed cards": {"task": "apps.tokens.tasks.sweep_tokens", "schedule": 30},
     "compare all cards with all partners": {"task": "apps.tokens.tasks.enlist_tokens", "schedule": crontab(minute="17")},
 }

@@ -7,7 +7,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from apps.money import minor_unit, round_money
-from apps.pricing.cost import Cost, Prices, Quantities, price_session
+from apps.pricing.cost import Component, Cost, Prices, Quantities, price_session
 
 from . import selling
 from .countries import alpha_2
@@ -129,6 +129,12 @@ def explained(cost: Cost, price: PlanPrice, taxed: Treatment) -> dict:
             "reason": taxed.reason,
         },
     }
+
+
+def component(part: Component) -> dict:
+    per = {} if part.per == 1 else {"per": plain(part.per)}
+    numbers = {name: plain(getattr(part, name)) for name in ("quantity", "price", "amount")}
+    return {"kind": part.kind, **numbers, **per}
 
 
 def plain(number: Decimal) -> str:

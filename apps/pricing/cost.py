@@ -30,16 +30,17 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One part of a price: kWh, minutes, once per session, or once per month."""
+    """One part of a price: kWh, minutes, once per session, a month, or days of one. `per`: units that the price is for."""
 
     kind: str
     quantity: Decimal
     price: Decimal
+    per: Decimal = Decimal(1)
 
     @property
     def amount(self) -> Decimal:
         with localcontext(prec=PRECISION):
-            return self.quantity * self.price
+            return self.quantity * self.price / self.per
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,12 @@ def price_session(used: Quantities, prices: Prices) -> Cost:
     return Cost(tuple(part for part in parts if part.price))
 
 
-def price_month(monthly_fee: Decimal) -> Cost:
-    """The cost of having a plan for a month."""
-    return Cost((Component("month", Decimal(1), monthly_fee),))
+def price_month(monthly_fee: Decimal, days: int, days_in_month: int) -> Cost:
+    """The cost of having a plan for so many days of a month: days count alike, hours do not (BIL-17).
+
+    >>> price_month(Decimal(149), 14, 30).amount.quantize(Decimal("0.01"))
+    Decimal('69.53')
+    """
+    if days == days_in_month:
+        return Cost((Component("month", Decimal(1), monthly_fee),))
+    return Cost((Component("days", Decimal(days), monthly_fee, Decimal(days_in_month)),))
