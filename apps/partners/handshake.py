@@ -28,7 +28,6 @@ from apps.ocpi.errors import (
     UnusableClient,
 )
 from apps.ocpi.versions import LISTED, Version, best_mutual, read_versions
-
 from apps.work import ring
 
 from . import credentials, exchanges, ourselves, peers, pull, sealing
