@@ -13,6 +13,7 @@ import time
 import weakref
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -105,9 +106,8 @@ class Peer:
         self._record = record or (lambda call: None)
         self._patience = patience
         self._line = _Line(PrivateHosts(private_hosts) if is_private else None)
-        self._http = httpx.Client(transport=_Transport(self._line), trust_env=False, follow_redirects=False)
-        self._http.headers.clear()
-        self.close = weakref.finalize(self, self._http.close)
+        self._transport = _Transport(self._line)
+        self.close = weakref.finalize(self, self._transport.close)
 
     def get(self, url: str, **params) -> Answer:
         return self._answer(self._send("GET", _with_params(url, params)))
@@ -186,14 +186,11 @@ class Peer:
         headers = self._headers | exchange.ids | ({} if content is None else {"Content-Type": "application/json"})
         self._line.start(exchange.url, self._patience)
         try:
-            request = self._http.build_request(exchange.method, exchange.url, headers=headers, content=content)
-            response = self._http.send(request, stream=True)
-            try:
+            request = httpx.Request(exchange.method, exchange.url, headers=headers, content=content)
+            with closing(self._transport.handle_request(request)) as response:
                 exchange.http_status = response.status_code
                 exchange.headers = {name.lower(): value for name, value in response.headers.items()}
                 exchange.body = _bounded(response, exchange)
-            finally:
-                response.close()
         except _Forbidden as error:
             raise exchange.failure(str(error), permanent=True) from None
         except NO_ANSWER as error:
@@ -337,8 +334,12 @@ def _refuse_odd_url(exchange: _Exchange) -> None:
         port = parts.port
     except ValueError:
         is_odd, port = True, None
-    if is_odd or len(exchange.url) > LONGEST_URL or port == 0 or not exchange.url.isprintable():
+    if is_odd or len(exchange.url) > LONGEST_URL or port == 0 or not _is_bare(exchange.url):
         raise exchange.failure("this is no URL to call", permanent=True)
+
+
+def _is_bare(url: str) -> bool:
+    return url.isprintable() and " " not in url
 
 
 # --- The connection -------------------------------------------------------------------------------------------------
@@ -426,7 +427,10 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Transport(httpx.BaseTransport):
-    """httpx on our own line: its own transport would choose addresses by itself."""
+    """httpx on our own line: its own transport would choose addresses by itself.
+
+    It is used without a client of httpx, so nothing follows a redirect, keeps a cookie or reads the environment.
+    """
 
     def __init__(self, line: _Line):
         self._pool = httpcore.ConnectionPool(_trusted(), max_connections=2, keepalive_expiry=5, network_backend=line)

@@ -25,7 +25,24 @@ VALUES = [
     *("2026-03-01T12:00:00+01:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:60Z", "2026-03-01", "24:00", "S"),
     *([], {}, [[]], [{}], [None], {"a": {}}, {"id": None}, [1, "2", {}], {"excl_vat": "x"}, {"before_taxes": []}),
 ]
-BYTES = [b"", b"{", b"}", b"[", b"]", b",", b":", b'"', b"\\", b"\x00", b"\xff", b"\xc3", b"\\ud800", b"1e999", b"-", b"\n"]
+BYTES = [
+    b"",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b":",
+    b'"',
+    b"\\",
+    b"\x00",
+    b"\xff",
+    b"\xc3",
+    b"\\ud800",
+    b"1e999",
+    b"-",
+    b"\n",
+]
 
 
 def spoiled(whole, chance: random.Random):
@@ -38,7 +55,9 @@ def spoiled(whole, chance: random.Random):
         elif change == 1 and isinstance(holder, list):
             holder.insert(key, holder[key])
         elif change == 2 and isinstance(holder, dict):
-            holder[chance.choice(["", "id", "uid", "location", "evses", "total_cost", "\x00", key.upper()])] = holder[key]
+            holder[chance.choice(["", "id", "uid", "location", "evses", "total_cost", "\x00", key.upper()])] = holder[
+                key
+            ]
         elif change == 3:
             other, name = chance.choice(list(places(whole)))
             holder[key] = msgspec.json.decode(msgspec.json.encode(other[name]))
@@ -72,7 +91,9 @@ def outcome(version, kind: str, body: bytes) -> bool:
     try:
         reading = VERSIONS[version].read(kind, body, bodies.OWNER)
     except InvalidObject as refused:
-        assert refused.problems and all(problem.reason and len(str(problem)) < 1000 for problem in refused.problems), body
+        assert refused.problems and all(problem.reason and len(str(problem)) < 1000 for problem in refused.problems), (
+            body
+        )
         return False
     assert_sound(reading.object)
     assert all(isinstance(str(warning), str) for warning in reading.warnings)
@@ -128,7 +149,9 @@ def test_what_was_read_can_be_written_in_every_version_and_hashed(version):
     body, chance, written = bodies.body(version, "cdr"), random.Random(version), 0
     for _ in range(SMALL):
         try:
-            cdr = VERSIONS[version].read_cdr(msgspec.json.encode(spoiled(msgspec.json.decode(body), chance)), bodies.OWNER)
+            cdr = VERSIONS[version].read_cdr(
+                msgspec.json.encode(spoiled(msgspec.json.decode(body), chance)), bodies.OWNER
+            )
         except InvalidObject:
             continue
         written += 1
