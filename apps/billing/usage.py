@@ -110,15 +110,7 @@ def explained(cost: Cost, price: PlanPrice, taxed: Treatment) -> dict:
         "plan": plan.name,
         "basis": plan.basis,
         "prices": {"from": f"{price.valid_from}", "country": price.country},
-        "components": [
-            {
-                "kind": part.kind,
-                "quantity": plain(part.quantity),
-                "price": plain(part.price),
-                "amount": plain(part.amount),
-            }
-            for part in cost.components
-        ],
+        "components": [component(part) for part in cost.components],
         "unrounded": plain(cost.amount),
         "rounded_to": plain(minor_unit(plan.currency)),
         "vat": {
