@@ -247,7 +247,7 @@ class PartnerView(APIView):
 
     def _record(self, response: HttpResponse) -> None:
         """Strangers leave no record: they could fill the disk. The log has them."""
-        if self.caller is None or (not self.log and response.status_code < HTTPStatus.BAD_REQUEST):
+        if self.caller is None or (not self.log and self.status_code == envelope.SUCCESS):
             return
         try:
             exchanges.keep(self._exchange(response))

@@ -34,3 +34,12 @@ def parties_of(partner: Partner, owners: Iterable[objects.Party]) -> dict[Key, P
     named = [Q(country_code__iexact=country, party_id__iexact=party) for country, party in sorted(wanted)]
     found = partner.parties.filter(Q.create(named, connector=Q.OR))
     return {key_of(party.country_code, party.party_id): party for party in found}
+
+
+def partner_of(party: objects.Party) -> Partner:
+    """The connection by which a party is reached; LookupError where there is none."""
+    known = Party.objects.select_related("partner")
+    row = known.filter(country_code__iexact=party.country_code, party_id__iexact=party.party_id).first()
+    if row is None or row.partner is None:
+        raise LookupError(f"{party} is not a party of any partner")
+    return row.partner

@@ -1,0 +1,156 @@
+"""Connect with partners, and see how it goes: a door to `partners.handshake`, `pull`, `tokens.push` and `health`."""
+
+import json
+from argparse import ArgumentTypeError
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from apps.ocpi.errors import OcpiError, PeerFailed
+from apps.ocpi.objects import Party
+from apps.ocpi.types import write_moment
+from apps.partners import handshake, health, pull
+from apps.partners.models import Partner
+from apps.partners.ourselves import us
+from apps.partners.scope import partner_of
+from apps.tokens.push import push_partner
+from emsp.intakes import PULLS
+
+
+class Command(BaseCommand):
+    help = "Connect with charge point operators and hubs, exchange data with them now, and see how it goes."
+
+    def add_arguments(self, parser):
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        self._invite_arguments(verbs.add_parser("invite", help="make a token A for a partner that registers with us"))
+        self._connect_arguments(verbs.add_parser("connect", help="register with a partner that gave us a token A"))
+        pulling = verbs.add_parser("pull", help="fetch what changed, now")
+        pulling.add_argument("party", type=party)
+        pulling.add_argument("--module", choices=list(PULLS), help="only this one")
+        pulling.add_argument("--full", action="store_true", help="everything, whatever we have")
+        verbs.add_parser("push", help="tell the partner of all our cards, now").add_argument("party", type=party)
+        verbs.add_parser("status", help="how the feeds go").add_argument("party", type=party, nargs="?")
+        for verb in verbs.choices.values():
+            verb.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+    def _invite_arguments(self, inviting):
+        inviting.add_argument("--name", required=True)
+        inviting.add_argument("--party", type=party, required=True, help="such as SE*LAD or SE-LAD")
+        inviting.add_argument("--role", choices=Partner.Role.values, default=Partner.Role.CPO)
+        inviting.add_argument("--private", action="store_true", help="may be on a host of OCPI_PRIVATE_HOSTS")
+
+    def _connect_arguments(self, connecting):
+        connecting.add_argument("--name", required=True)
+        connecting.add_argument("--versions-url", required=True)
+        connecting.add_argument("--token", required=True, help="the token A the partner gave us")
+        connecting.add_argument("--private", action="store_true", help="may be on a host of OCPI_PRIVATE_HOSTS")
+
+    def handle(self, *, verb, **options):
+        """The answer is printed in any case; `failure` says why it is not the one that was wished for."""
+        try:
+            answer, lines, failure = getattr(self, f"_{verb}")(timezone.now(), **options)
+        except (PeerFailed, OcpiError, ValueError, LookupError) as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(json.dumps(answer, ensure_ascii=False) if options["json"] else "\n".join(lines))
+        if failure:
+            raise CommandError(failure)
+
+    def _invite(self, now, *, name, party, role, private, **_options):
+        made = handshake.invite(name, party, now, role=role, is_private=private)
+        answer = {
+            "partner": str(party),
+            "versions_url": made.versions_url,
+            "token": made.token,
+            "expires_at": write_moment(made.expires_at, fraction=False),
+        }
+        lines = [
+            f"{name} ({party}) may register with us until {answer['expires_at']}. Hand over by a safe way:",
+            f"  versions URL         {made.versions_url}",
+            f"  CREDENTIALS_TOKEN_A  {made.token}",
+            "The token is shown this once.",
+        ]
+        return answer, lines, ""
+
+    def _connect(self, now, *, name, versions_url, token, private, **_options):
+        partner = handshake.connect(name, versions_url, token, now, is_private=private)
+        roles = [f"{role['role']} {role['country_code']}*{role['party_id']}" for role in partner.roles]
+        offered = sorted(set(partner.endpoints.values_list("identifier", flat=True)))
+        answer = {
+            "partner": health.health_of(partner, now).name,
+            "version": partner.version,
+            "roles": roles,
+            "modules": offered,
+        }
+        lines = [
+            f"Connected with {name} by OCPI {partner.version}.",
+            f"  roles    {', '.join(roles)}",
+            f"  modules  {', '.join(offered)}",
+        ]
+        return answer, lines, ""
+
+    def _pull(self, now, *, party, module, full, **_options):
+        partner = partner_of(party)
+        offered = partner.feeds.values_list("module", flat=True)
+        wanted = [module] if module else [name for name in PULLS if name in offered]
+        if not wanted:
+            raise LookupError(f"{partner} offers nothing to pull")
+        answer = {name: pull.pull_partner(PULLS[name], partner, now, full=full) for name in wanted}
+        broken = [f"{name}: {counts['error']}" for name, counts in answer.items() if not counts["complete"]]
+        return answer, [_as_line(name, counts) for name, counts in answer.items()], "; ".join(broken)
+
+    def _push(self, now, *, party, **_options):
+        partner = partner_of(party)
+        if not partner.is_connected:
+            raise LookupError(f"{partner} is not connected")
+        counts = push_partner(partner, now, us())
+        failure = f"{counts['behind']} cards could not be told" if counts["behind"] else ""
+        return {"tokens": counts}, [_as_line("tokens", counts)], failure
+
+    def _status(self, now, *, party, **_options):
+        found = [health.health_of(partner_of(party), now)] if party else health.health_of_all(now)
+        lines = [line for one in found for line in _status_lines(one)] or ["There are no partners yet."]
+        return [_status_of(one) for one in found], lines, ""
+
+
+def party(written: str) -> Party:
+    try:
+        return Party.parse(written)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
+
+
+def _as_line(name: str, counts: dict) -> str:
+    numbers = ", ".join(f"{value} {key}" for key, value in counts.items() if key not in ("complete", "error"))
+    return f"{name}: {numbers}" + (f"; {counts['error']}" if counts.get("error") else "")
+
+
+def _status_of(one: health.Health) -> dict:
+    return {
+        "partner": one.name,
+        "name": one.partner.name,
+        "state": one.partner.state,
+        "version": one.partner.version or None,
+        "modules": {feed.module: _feed_of(feed) for feed in one.feeds},
+    }
+
+
+def _feed_of(feed: health.FeedHealth) -> dict:
+    return {
+        "last_good": feed.last_good and write_moment(feed.last_good, fraction=False),
+        "age_s": None if feed.age is None else int(feed.age.total_seconds()),
+        "failures": feed.failures,
+        "error": feed.error,
+    }
+
+
+def _status_lines(one: health.Health) -> list[str]:
+    version = f", OCPI {one.partner.version}" if one.partner.version else ""
+    parties = ", ".join(one.parties) or "no party"
+    return [f"{one.partner.name} ({parties}): {one.partner.get_state_display()}{version}", *map(_feed_line, one.feeds)]
+
+
+def _feed_line(feed: health.FeedHealth) -> str:
+    good = "never" if feed.age is None else f"{write_moment(feed.last_good, fraction=False)}"
+    silent = "  SILENT" if feed.is_silent else ""
+    failed = f"; failed {feed.failures} times: {feed.error}" if feed.failures else ""
+    return f"  {feed.module:<10} last good {good}{failed}{silent}"
