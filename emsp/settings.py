@@ -121,6 +121,7 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 SESSION_COOKIE_AGE = 12 * 60 * 60
 
 # Safety on the wire. Behind a proxy that ends TLS, TRUST_PROXY says that its X-Forwarded-Proto is its own word.
@@ -154,6 +155,7 @@ UNFOLD = {
         "900": "oklch(33% .05 192)", "950": "oklch(24% .04 194)",
     }},
     "STYLES": ["emsp.home.style"],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "emsp.home.favicon"}],
     "DASHBOARD_CALLBACK": "emsp.home.dashboard",
     "SIDEBAR": {"navigation": "emsp.home.navigation", "show_search": True, "command_search": True},
     "COMMAND": {"search_callback": "emsp.home.search", "show_history": False},
