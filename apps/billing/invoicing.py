@@ -23,7 +23,7 @@ from .documents import Press
 from .drafts import Draft
 from .models import Charge, InvoiceRun, LegalEntity, TaxRegistration
 from .numbering import lock_series
-from .outcome import Kept, Outcome, held_until
+from .outcome import Kept, Outcome, fees_left_out, held_until
 from .parties import missing_of_buyer
 from .readiness import NotReady, obstacles
 
@@ -37,7 +37,7 @@ def preview(period: date, now: datetime) -> Outcome:
     """What `issue` would do for the month that begins on `period`: no number is taken, nothing is kept (BIL-153)."""
     outcome = Outcome(period, is_preview=True)
     with transaction.atomic():
-        subscriptions.charge_month(period, now)
+        outcome.left_out += fees_left_out(subscriptions.charge_month(period, now))
         charges = waiting(period, now)
         outcome.obstacles = obstacles(charges, period, now)
         for batch in _batches(charges):
@@ -55,11 +55,11 @@ def issue(period: date, now: datetime) -> Outcome:
     every reason, before anything is issued: the month is not over, a VAT rate is not confirmed (BIL-57), the company
     lacks what it must show, a series of numbers is missing.
     """
-    subscriptions.charge_month(period, now)
+    outcome = Outcome(period, is_preview=False)
+    outcome.left_out += fees_left_out(subscriptions.charge_month(period, now))
     charges = waiting(period, now)
     if found := obstacles(charges, period, now):
         raise NotReady(found)
-    outcome = Outcome(period, is_preview=False)
     for company in LegalEntity.objects.filter(registrations__charges__in=charges).distinct().order_by("pk"):
         _run(company, charges.filter(registration__legal_entity=company), outcome, now)
     ring("apps.billing.tasks.render_documents")

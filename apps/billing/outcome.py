@@ -12,6 +12,7 @@ from apps.money import ZERO, round_money
 from .calendar import end_of_month
 from .drafts import Draft
 from .models import Held, LegalEntity, TaxRegistration
+from .subscriptions import Charged
 
 
 @dataclass
@@ -35,16 +36,20 @@ class Total:
 
 @dataclass(frozen=True)
 class Kept:
-    """What waits, and why: charges of an account that was left out, or CDRs that are held. Net in its currency."""
+    """What waits, and why: an account's charges, a contract's fee, or CDRs that are held. Net in its currency.
+
+    Of what could not be priced the net is None: it is not known.
+    """
 
     reason: str
     count: int
-    currency: str
-    net: Decimal
+    currency: str = ""
+    net: Decimal | None = None
 
     def as_json(self) -> dict:
         """The currency stands in the reason, because sums of two would mean nothing."""
-        return {"reason": f"{self.reason} ({self.currency})", "count": self.count, "net": f"{self.net:f}"}
+        reason = f"{self.reason} ({self.currency})" if self.currency else self.reason
+        return {"reason": reason, "count": self.count, "net": None if self.net is None else f"{self.net:f}"}
 
 
 @dataclass
@@ -76,6 +81,11 @@ class Outcome:
 def described(country: str, currency: str, total: Total) -> dict:
     amounts = {name: f"{getattr(total, name):f}" for name in ("net", "vat", "gross")}
     return {"country": country, "currency": currency, "count": total.count, **amounts}
+
+
+def fees_left_out(charged: Charged) -> list[Kept]:
+    """Monthly fees that could not be charged, by contract."""
+    return [Kept(f"fee of {contract}: {reason}", 1) for contract, reason in charged.left_out]
 
 
 def held_until(period: date) -> list[Kept]:

@@ -19,6 +19,7 @@ from django.conf import settings
 from apps.money import minor_unit
 
 from .models import Invoice, InvoiceLine
+from .numbering import in_fours, is_creditor_reference
 
 FALLBACK = "en"
 
@@ -80,7 +81,12 @@ class Wording:
         return format_decimal(value, "#,##0.######", self.locale)
 
     def price(self, value: Decimal) -> str:
-        return format_currency(value, self.invoice.currency, "#,##0.00####\xa0¤", self.locale, currency_digits=False)
+        """A unit price: as money is written here, with all of its decimals."""
+        pattern = self.locale.currency_formats["standard"].pattern.replace("0.00", "0.00####")
+        return format_currency(value, self.invoice.currency, pattern, self.locale, currency_digits=False)
+
+    def country(self, code: str) -> str:
+        return self.locale.territories.get(code, code)
 
     def clock(self, moment: datetime, zone: str) -> str:
         return format_time(moment.astimezone(ZoneInfo(zone)), "HH:mm", locale=self.locale)
@@ -96,7 +102,7 @@ def worded(invoice: Invoice, lines: list[InvoiceLine]) -> dict:
         "number": invoice.number,
         "issued": {"year": invoice.issued_on.year, "month": invoice.issued_on.month, "day": invoice.issued_on.day},
         "seller": {"name": invoice.seller["name"]},
-        "buyer": address(invoice.buyer),
+        "buyer": address(wording, invoice.buyer),
         "words": wording.words["words"],
         "facts": facts(wording),
         "notices": [wording.say("remarks", "AE")] if invoice.vat_category == "AE" else [],
@@ -112,9 +118,19 @@ def worded(invoice: Invoice, lines: list[InvoiceLine]) -> dict:
     }
 
 
-def address(party: dict) -> list[str]:
-    place = f"{party.get('postal_code', '')} {party.get('city', '')}".strip()
-    return [part for part in (party["name"], party.get("street"), place, party.get("country")) if part]
+def address(wording: Wording, party: dict) -> list[str]:
+    """The lines of an address; the country where the letter leaves the sender's."""
+    seller, buyer = wording.invoice.seller, wording.invoice.buyer
+    country = wording.country(party["country"]) if seller["country"] != buyer["country"] else ""
+    return [
+        part for part in (party["name"], party["street"], f"{party['postal_code']} {party['city']}", country) if part
+    ]
+
+
+def days(wording: Wording) -> str:
+    """From the first to the last day of supply."""
+    first, last = wording.invoice.supplied_from, wording.invoice.supplied_until
+    return wording.day(first) if first == last else f"{wording.day(first)} – {wording.day(last)}"
 
 
 def facts(wording: Wording) -> list[list[str]]:
@@ -123,8 +139,8 @@ def facts(wording: Wording) -> list[list[str]]:
         "issued_on": wording.day(invoice.issued_on),
         "due_on": wording.day(invoice.due_on) if invoice.kind == Invoice.Kind.INVOICE else "",
         "corrects": invoice.corrects.number if invoice.corrects else "",
-        "supplied": f"{wording.day(invoice.supplied_from)} – {wording.day(invoice.supplied_until)}",
-        "customer": str(invoice.account_id),
+        "supplied": days(wording),
+        "customer": f"{invoice.account_id:05d}",
         "buyer_vat_id": invoice.buyer.get("vat_id", ""),
         "cost_centre": invoice.buyer.get("cost_centre", ""),
     }
@@ -134,12 +150,26 @@ def facts(wording: Wording) -> list[list[str]]:
 
 def due(wording: Wording) -> dict:
     invoice = wording.invoice
-    owed = invoice.kind == Invoice.Kind.INVOICE
+    kind = invoice.kind if invoice.gross else "NOTHING"
+    label = wording.say("due", kind, due_on=wording.day(invoice.due_on))
     return {
-        "label": wording.say("due", invoice.kind, due_on=wording.day(invoice.due_on)),
-        "detail": wording.say("due", "reference", reference=invoice.payment_reference) if owed else "",
+        "label": label,
+        "detail": " ".join(reference(wording)) if is_owed(invoice) else "",
         "amount": wording.money(invoice.gross),
     }
+
+
+def is_owed(invoice: Invoice) -> bool:
+    """An invoice over something; a credit note is not paid."""
+    return invoice.kind == Invoice.Kind.INVOICE and invoice.gross > 0
+
+
+def reference(wording: Wording) -> tuple[str, str]:
+    """What to write when paying: its name and itself."""
+    text = wording.invoice.payment_reference
+    if is_creditor_reference(text):
+        return wording.say("payment", "reference"), in_fours(text)
+    return wording.say("payment", "ocr"), text
 
 
 def line_of(wording: Wording, line: InvoiceLine, columns: list[str]) -> dict:
@@ -169,7 +199,8 @@ def line_details(wording: Wording, line: InvoiceLine) -> list[str]:
     details = line.details
     said = [component(wording, details, part) for part in details.get("components", ())]
     when = times(wording, details)
-    where = " · ".join(part for part in (details.get("evse_id"), when, details.get("driver")) if part)
+    driver = details.get("driver") if details.get("driver") != wording.invoice.buyer["name"] else ""
+    where = " · ".join(part for part in (details.get("evse_id"), when, driver) if part)
     late = [wording.say("lines", "late")] if details.get("is_late") else []
     return [text for text in (where, " + ".join(said), *late) if text]
 
@@ -199,17 +230,18 @@ def subtotal(wording: Wording, row) -> list[str]:
 def payment(wording: Wording) -> list[list[str]]:
     """How to pay; a credit note is not paid."""
     invoice = wording.invoice
-    if invoice.kind != Invoice.Kind.INVOICE:
+    if not is_owed(invoice):
         return []
-    values = {name: invoice.seller.get(name) for name in ("bankgiro", "iban", "bic")}
-    values["reference"] = invoice.payment_reference
-    return [[wording.say("payment", name), value] for name, value in values.items() if value]
+    values = {"due_on": wording.day(invoice.due_on)}
+    values["bankgiro"] = invoice.seller.get("bankgiro") if invoice.currency == "SEK" else ""
+    values |= {"iban": in_fours(invoice.seller.get("iban", "")), "bic": invoice.seller.get("bic")}
+    return [*([wording.say("payment", name), value] for name, value in values.items() if value), [*reference(wording)]]
 
 
 def footer(wording: Wording) -> list[list[str]]:
     seller = wording.invoice.seller
     contact = [
-        ", ".join(address(seller)),
+        ", ".join(address(wording, seller)),
         *(seller[name] for name in ("email", "phone", "website") if seller.get(name)),
     ]
     legal = [

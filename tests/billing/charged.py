@@ -136,8 +136,8 @@ class World:
         return Charge.objects.create(
             kind="FEE", account=account, contract=self.contract(account), plan_price=plan, period=period,
             supplied_on=period, registration=self.company.registrations.get(country=country), vat_category="S",
-            vat_rate=self.current_rate(country, RATES[country]), currency=account.currency, basis=basis, amount=Decimal(amount), explanation={"components": components},
-            rated_at=RATED,
+            vat_rate=self.current_rate(country, RATES[country]), currency=account.currency, basis=basis,
+            amount=Decimal(amount), explanation={"components": components}, rated_at=RATED,
         )  # fmt: skip
 
     def credit(self, charge, rated_at=RATED, amount=None):

@@ -27,7 +27,9 @@ class Plan(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(fields=["currency"], condition=Q(is_default=True), name="plan_one_default_per_currency"),
+            models.UniqueConstraint(
+                fields=["currency"], condition=Q(is_default=True), name="plan_one_default_per_currency"
+            ),
             models.CheckConstraint(condition=Q(currency__regex=r"^[A-Z]{3}$"), name="plan_currency_is_iso_4217"),
         ]
 
@@ -40,7 +42,9 @@ class PlanPrice(models.Model):
     """A plan's prices from a day on: that of the session's start counts. `country` empty: wherever one charges."""
 
     plan = models.ForeignKey(Plan, models.PROTECT, related_name="prices")
-    country = models.CharField(max_length=2, blank=True, help_text="Only for charging in this country; empty: everywhere else.")
+    country = models.CharField(
+        max_length=2, blank=True, help_text="Only for charging in this country; empty: everywhere else."
+    )
     valid_from = models.DateField()
     per_kwh = models.DecimalField("per kWh", **PRICE)
     per_minute = models.DecimalField("per minute", **PRICE)

@@ -20,7 +20,9 @@ class LegalEntity(models.Model):
     bankgiro = models.CharField(max_length=20, blank=True)
     has_f_tax = models.BooleanField("approved for F-tax", default=False, help_text="Swedish documents must say so.")
     payment_days = models.PositiveSmallIntegerField(default=30)
-    time_zone = models.CharField(max_length=50, default="Europe/Stockholm", help_text="Whose calendar months are the periods.")
+    time_zone = models.CharField(
+        max_length=50, default="Europe/Stockholm", help_text="Whose calendar months are the periods."
+    )
 
     class Meta:
         verbose_name_plural = "legal entities"
@@ -40,7 +42,9 @@ class TaxRegistration(models.Model):
 
     class Meta:
         ordering = ["country"]
-        constraints = [models.UniqueConstraint(fields=["legal_entity", "country", "vat_id"], name="tax_registration_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["legal_entity", "country", "vat_id"], name="tax_registration_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.vat_id} ({self.legal_entity})"

@@ -1,0 +1,206 @@
+"""The page people get: everything the law wants on it, in their language, as the same bytes for ever."""
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from apps.billing import invoicing, rendering
+from apps.billing.models import Document, Invoice
+from apps.billing.wording import languages, worded, words_of
+from tests.billing.charged import NOW, OCTOBER, World
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def issue(days=0):
+    invoicing.issue(OCTOBER, NOW + timedelta(days=days))
+    return Invoice.objects.order_by("pk").last()
+
+
+def private(world):
+    anna = world.account("Åsa Öberg")
+    world.charge(anna, "55.58", energy="10.123"), world.charge(anna, "42.70", energy="7.777")
+    ended_at = datetime(2026, 9, 28, 20, 15, tzinfo=UTC)
+    world.charge(anna, "170.46", energy="31.050", ended_at=ended_at)
+    world.fee(anna, "49.00")
+    return issue()
+
+
+def company(world):
+    values = {"vat_id": "SE559012000101", "organisation_no": "559012-0001", "cost_centre": "KS 4711"}
+    firm = world.account("Bergströms Åkeri AB", "company", **values)
+    parts = [
+        {"kind": "energy", "quantity": "42.318", "price": "3.95"},
+        {"kind": "time", "quantity": "90", "price": "0.05"},
+        {"kind": "session", "quantity": "1", "price": "1.5"},
+    ]
+    for _ in range(6):
+        world.charge(firm, "173.16", basis="net", explanation={"components": parts})
+    return issue()
+
+
+def reverse_charge(world):
+    values = {"street": "Hafenstraße 3", "postal_code": "20095", "city": "Hamburg", "country": "DE"}
+    values |= {"vat_id": "DE811907980", "currency": "EUR", "language": "en", "organisation_no": "HRB 10009"}
+    firm = world.account("Logistik Nord GmbH", "company", **values)
+    for _ in range(2):
+        world.charge(firm, "11.92", "DE", "net", energy="24.318", price="0.49", rate="AE")
+    return issue()
+
+
+def credit_note(world):
+    firm = world.account("Bergströms Åkeri AB", "company", vat_id="SE559012000101")
+    charge = world.charge(firm, "12.34", basis="net", energy="3.124", price="3.95")
+    world.charge(firm, "50", basis="net")
+    issue()
+    world.credit(charge)
+    return issue(1)
+
+
+def long(world):
+    values = {"vat_id": "SE559012000101", "organisation_no": "559012-0001"}
+    firm = world.account("Taxi 030 i Stockholm med omnejd AB", "company", **values)
+    for number in range(45):
+        ended_at = datetime(2026, 10, 1 + number % 30, 6 + number % 14, 10, tzinfo=UTC)
+        world.charge(firm, Decimal("130.10") + number, basis="net", energy="32.937", price="3.95", ended_at=ended_at)
+    return issue()
+
+
+def printed(invoice, tmp_path):
+    """The words of the PDF on one line; without pdftotext, what was given to the page."""
+    pdf = tmp_path / "page.pdf"
+    pdf.write_bytes(rendering.render(invoice))
+    if not shutil.which("pdftotext"):
+        return json.dumps(worded(invoice, list(invoice.lines.all())), ensure_ascii=False).replace("\xa0", " ")
+    told = subprocess.run(["pdftotext", "-layout", pdf, "-"], capture_output=True, check=True, text=True).stdout
+    return re.sub(r"\s+", " ", told)
+
+
+SELLER = [
+    "Nordladd Mobilitet AB", "Kungsgatan 12", "111 35", "Stockholm", "556712-3458", "faktura@nordladd.example",
+]  # fmt: skip
+WANTED = {
+    private: [
+        "Faktura", "SE-000001", "2026-11-03", "2026-12-03", "2026-09-28 – 2026-10-14", "Åsa Öberg", "Björkvägen 7",
+        "753 20 Uppsala", "SE556712345801", "Godkänd för F-skatt", "10,123 kWh × 5,49 kr", "Laddning, Hötorget P-hus, Stockholm",
+        "16:00–17:30", "Laddat en tidigare månad", "Månadsavgift, gross SEK", "oktober 2026", "25 %", "254,19", "63,55",
+        "317,74 kr", "5805-6201", "SE45 5000 0000 0583 9825 7466", "ESSESESS", "inklusive moms", "Sida 1 / 1",
+    ],
+    company: [
+        "Bergströms Åkeri AB", "SE559012000101", "KS 4711", "42,318 kWh × 3,95 kr", "90 min × 0,05 kr",
+        "Avgift per laddning 1,50 kr", "1 038,96", "259,74", "1 298,70 kr", "exklusive moms",
+    ],
+    reverse_charge: [
+        "Invoice", "DE-000001", "3 Nov 2026", "3 Dec 2026", "14 Oct 2026", "Logistik Nord GmbH", "Hafenstraße 3",
+        "20095 Hamburg", "Germany", "Sweden", "DE123456788", "DE811907980", "Reverse charge: the recipient", "Article 195",
+        "24.318 kWh × €0.49", "€23.84", "€0.00", "RF43 DE00 0001",
+    ],
+    credit_note: [
+        "Kreditfaktura", "SEK-000001", "2026-11-04", "Avser faktura SE-000001", "Krediterar belopp på faktura SE-000001 av 2026-11-03",
+        "Kredit: Laddning, Hötorget", "12,34", "3,09", "15,43 kr", "Er tillgodo",
+    ],
+    long: ["Taxi 030 i Stockholm med omnejd AB", "6 844,50", "1 711,13", "8 555,63 kr", "Sida 2 / 4", "Sida 4 / 4"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", WANTED)
+def test_everything_the_law_wants_is_printed(world, make, tmp_path):
+    """BIL-77: number, dates, parties, VAT ids, quantity and nature, base, rate and VAT, mentions, where to pay."""
+    invoice = make(world)
+    text = printed(invoice, tmp_path)
+    reference = [invoice.payment_reference] if invoice.currency == "SEK" and invoice.kind == "INVOICE" else []
+    missing = [wanted for wanted in SELLER + WANTED[make] + reference if wanted not in text]
+    assert not missing, text
+
+
+def test_what_is_not_meant_for_a_document_is_not_on_it(world, tmp_path):
+    credit = printed(credit_note(world), tmp_path)
+    assert not [word for word in ("Betalning", "OCR", "IBAN", "Att betala", "Förfallodatum") if word in credit]
+    euro = printed(reverse_charge(world), tmp_path)
+    assert "Bankgiro" not in euro
+
+
+def test_nothing_to_pay_is_said_so(world, tmp_path):
+    world.charge(world.account(), "0", energy="0")
+    text = printed(issue(), tmp_path)
+    assert "Inget att betala" in text
+    assert "IBAN" not in text
+
+
+def test_the_page_is_pdf_a_and_the_same_every_time(world):
+    invoice = private(world)
+    pdf = rendering.render(invoice)
+    assert pdf.startswith(b"%PDF-1.7")
+    assert re.search(rb"pdfaid:part>3<", pdf)
+    assert re.search(rb"pdfaid:conformance>B<", pdf)
+    assert rendering.render(Invoice.objects.get(pk=invoice.pk)) == pdf
+
+
+def test_waiting_documents_are_rendered_once_and_kept(world):
+    invoice = private(world)
+    assert rendering.render_due(NOW) == 1
+    kept = Document.objects.get()
+    assert kept.sha256 == hashlib.sha256(kept.pdf).hexdigest()
+    assert (kept.rendered_at, kept.due_at, kept.attempts) == (NOW, None, 0)
+    assert rendering.render_due(NOW + timedelta(days=1)) == 0
+    assert bytes(Document.objects.get(invoice=invoice).pdf) == rendering.render(invoice)
+
+
+def test_texts_of_partners_are_words_and_nothing_else(world, tmp_path):
+    """Trust S37: no markup of theirs is run by the page."""
+    hostile = '#panic("x") $x$ *b* \\ "quote" <a> ]#[ =x'
+    account = world.account(hostile[:60], street="#import", city="//x")
+    cdr = world.cdr(location_name=hostile, city="#set", evse_id="`raw`")
+    world.charge(account, "10", cdr=cdr)
+    text = printed(issue(), tmp_path)
+    assert '#panic("x") $x$ *b*' in text
+    assert "#set" in text
+
+
+def test_a_document_that_cannot_be_rendered_says_why_and_is_tried_again(world, monkeypatch, tmp_path):
+    private(world)
+    (tmp_path / "wording").mkdir()
+    (tmp_path / "invoice.typ").write_text("#panic()")
+    for language in ("sv", "en"):
+        shutil.copy(rendering.folder() / "wording" / f"{language}.toml", tmp_path / "wording")
+    with monkeypatch.context() as broken:
+        broken.setattr(rendering, "folder", lambda: tmp_path)
+        assert rendering.render_due(NOW) == 0
+    document = Document.objects.get()
+    assert "panicked" in document.last_error
+    assert NOW < document.due_at < NOW + timedelta(minutes=1)
+    assert rendering.render_due(NOW + timedelta(minutes=1)) == 1
+
+
+def test_who_lost_the_lease_changes_nothing(world):
+    private(world)
+    (late,) = Document.objects.claim(NOW, rendering.LEASE)
+    assert rendering.render_due(NOW + timedelta(minutes=6)) == 1
+    assert not rendering._render_claimed(late, NOW)
+    assert Document.objects.get().rendered_at == NOW + timedelta(minutes=6)
+
+
+@pytest.mark.parametrize("language", ["de", "xx", ""])
+def test_a_language_without_words_is_told_in_english(world, language, tmp_path):
+    world.charge(world.account(language=language), "10")
+    assert "To be paid by" in printed(issue(), tmp_path)
+
+
+def test_the_languages_say_the_same_things():
+    keys = [
+        {(group, key) for group, words in words_of(name).items() if isinstance(words, dict) for key in words}
+        for name in languages()
+    ]
+    assert len(keys) >= 2
+    assert all(each == keys[0] for each in keys)
