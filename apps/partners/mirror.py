@@ -105,6 +105,6 @@ def _told(incoming: Incoming, content: bytes, known: _Known | None, written: tup
     outcome = Outcome.STALE
     if written:
         outcome = Outcome.CREATED if written[1] else Outcome.UPDATED
-    if known and known.content_hash == content:
+    if known and known.content_hash == content and not (written and known.gone_at):
         outcome = Outcome.UNCHANGED
     return Told(incoming, content, Stored(outcome, pk), written[1] if written else None)

@@ -1,0 +1,47 @@
+import base64
+
+import httpx
+import pytest
+from django.utils import timezone
+
+from apps.partners import credentials
+from apps.partners.models import CredentialsToken
+from apps.partners.taking import take
+from apps.tariffs.store import INTAKE
+from tests.partners.mirrors import NOW, V221, encoded, make_partner
+
+
+@pytest.fixture
+def partner(db):
+    return make_partner()
+
+
+@pytest.fixture
+def party(partner):
+    return partner.parties.get()
+
+
+@pytest.fixture
+def put(partner):
+    """Put whole tariffs by the way in that all of them take; the outcomes."""
+
+    def put(*bodies: dict, version=V221, at=NOW):
+        return [str(one.outcome) for one in take(INTAKE, partner, version, encoded(*bodies), at)]
+
+    return put
+
+
+@pytest.fixture
+def call(transactional_db, live_server, partner, settings):
+    """Calls as the partner makes them, over HTTP; the path is below the version."""
+    settings.PUBLIC_URL = live_server.url
+    token = credentials.issue(partner, CredentialsToken.Kind.CREDENTIALS, timezone.now())
+    header = {"Authorization": f"Token {base64.b64encode(token.encode()).decode()}"}
+    with httpx.Client(headers=header, trust_env=False) as client:
+
+        def call(method, path, body=None, version="2.2.1"):
+            url = f"{live_server.url}/ocpi/{version}/{path}"
+            how = {"content": body} if isinstance(body, bytes) else {"json": body}
+            return client.request(method, url, **how)
+
+        yield call
