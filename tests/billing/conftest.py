@@ -3,13 +3,15 @@
 import json
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
 from itertools import count
 
 import msgspec
 import pytest
+from django.apps import apps
 
 from apps.billing import rating
-from apps.billing.models import LegalEntity, NumberSeries, Plan, PlanPrice, Subscription, TaxRegistration
+from apps.billing.models import LegalEntity, NumberSeries, Plan, PlanPrice, Subscription, TaxRegistration, VatRate
 from apps.charging.intake import accept_cdrs
 from apps.charging.models import Cdr
 from apps.drivers.models import Account, Contract, Driver
@@ -41,7 +43,14 @@ def company(db):
     )  # fmt: skip
     for country, vat_id in {"SE": "SE556712345801", "DE": "DE123456788"}.items():
         register(company, country, vat_id)
+    have_rates()
     return company
+
+
+def have_rates():
+    """The seeded VAT rates again, where a test that commits has swept the tables."""
+    if not VatRate.objects.exists():
+        import_module("apps.billing.migrations.0002_vat_rates").seed(apps, None)
 
 
 def register(company, country, vat_id, **values):
