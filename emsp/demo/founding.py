@@ -31,15 +31,15 @@ class CannotFound(Exception):
 @transaction.atomic
 def found(world: World, us: Party, now: datetime) -> None:
     """Make what is missing of the demo's world."""
-    _found_company(now)
-    _make_plans()
+    found_company(now)
+    make_plans()
     result = enrol(fleet_file.read(as_file(world.rows)), now=now, us=us)
     if not result.is_good:
         raise CannotFound(f"{len(result.errors)} lines of the demo's drivers were refused, first: {result.errors[0]}")
     _withdraw_cards(world, now)
 
 
-def _found_company(now: datetime) -> None:
+def found_company(now: datetime) -> None:
     company, _ = LegalEntity.objects.get_or_create(name=COMPANY["name"], defaults=COMPANY)
     for country, vat_id in REGISTRATIONS.items():
         TaxRegistration.objects.get_or_create(
@@ -52,7 +52,7 @@ def _found_company(now: datetime) -> None:
         vat.confirm(rate, None, now, NOTE)
 
 
-def _make_plans() -> None:
+def make_plans() -> None:
     for planned in PLANS:
         own = {name: planned[name] for name in ("currency", "basis", "is_default")}
         plan, _ = Plan.objects.get_or_create(name=planned["name"], defaults=own)

@@ -1,0 +1,43 @@
+"""Reading one location and one CDR in three versions, beside decoding the same bytes without looking at them."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from apps.ocpi.versions import VERSIONS
+
+from .measures import Measure
+from .world import OWNER, cdr_like, locations
+
+BAR = 0.2
+"""Within five times of a bare decode."""
+
+ROUNDS, SECONDS = 5, 0.2
+
+
+def measure() -> Iterator[Measure]:
+    bodies = {"location": locations(4)[0], "cdr": msgspec.json.encode(cdr_like())}
+    for kind, canonical in bodies.items():
+        for version in VERSIONS.values():
+            body = msgspec.json.encode(_spelt(kind, canonical, version))
+            ours = best(lambda kind=kind, body=body, version=version: version.read(kind, body, OWNER))
+            ceiling = best(lambda body=body: msgspec.json.decode(body))
+            yield Measure(f"read {kind}, {version}", None, ours, ceiling, "msgspec.json.decode", "objects", BAR)
+
+
+def _spelt(kind: str, body: bytes, version) -> dict:
+    """The object, sent in 2.2.1, as a version spells it."""
+    return version.write(kind, VERSIONS["2.2.1"].read(kind, body, OWNER).object)
+
+
+def best(work: Callable[[], object]) -> float:
+    return max(_rate(work) for _ in range(ROUNDS))
+
+
+def _rate(work: Callable[[], object]) -> float:
+    count, started = 0, time.perf_counter()
+    while (took := time.perf_counter() - started) < SECONDS:
+        work()
+        count += 1
+    return count / took

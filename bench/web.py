@@ -1,0 +1,139 @@
+"""What partners call most, under wrk, beside a view that does nothing in the same server (decision 26)."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from apps.charging.models import Cdr
+from apps.ocpi.versions import VERSIONS
+
+from . import world
+from .measures import Measure
+
+VERSION = "2.2.1"
+CONNECTIONS, SECONDS, ROUNDS = 8, 4, 3
+TARGETS = {"authorize": 0.15, "EVSE status PATCH": 0.15, "CDR POST": 0.10}
+
+HEAD = """
+local headers = {{ ["Authorization"] = "{token}", ["Content-Type"] = "application/json" }}
+local counter = 0
+math.randomseed(os.time())
+local lines = {{}}
+for line in io.lines("{lines}") do lines[#lines + 1] = line end
+local thread_number = 0
+function setup(thread) thread:set("number", thread_number); thread_number = thread_number + 1 end
+"""
+
+SCRIPTS = {
+    "bare view": 'function request() return wrk.format("GET", "/ocpi/bare", headers) end',
+    "authorize": """
+function request()
+    return wrk.format("POST", "/ocpi/%(version)s/tokens/" .. lines[math.random(#lines)] .. "/authorize", headers)
+end""",
+    "EVSE status PATCH": """
+local kinds = { "AVAILABLE", "CHARGING", "BLOCKED", "OUTOFORDER" }
+function request()
+    counter = counter + 1
+    local at = os.date("!%%Y-%%m-%%dT%%H:%%M:", %(clock)d + math.floor(counter / 60000)) .. string.format("%%06.3fZ", counter %% 60000 / 1000)
+    local body = '{"status":"' .. kinds[math.random(4)] .. '","last_updated":"' .. at .. '"}'
+    return wrk.format("PATCH", "/ocpi/%(version)s/locations/" .. lines[math.random(#lines)], headers, body)
+end""",
+    "CDR POST": """
+local template = [==[%(cdr)s]==]
+function request()
+    counter = counter + 1
+    local id = "P%(round)s-" .. number .. "-" .. counter
+    local body = template:gsub("THE%%-ID", id):gsub("THE%%-CARD", lines[math.random(#lines)])
+    return wrk.format("POST", "/ocpi/%(version)s/cdrs", headers, body)
+end""",
+}
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The platform under its own gunicorn; where."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "gunicorn", "bench.wsgi", "--bind", f"127.0.0.1:{port}", "--max-requests", "0"]
+    with (folder / "web.log").open("w") as log:
+        web = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"LOG_LEVEL": "WARNING"})
+    try:
+        wait_for(f"http://127.0.0.1:{port}/healthz")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        web.terminate()
+        web.wait()
+
+
+def wait_for(url: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(url, timeout=2).read()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    raise RuntimeError(f"{url} does not answer")
+
+
+def measure(token: str, uids: list[str], size: int, folder: Path) -> Iterator[Measure]:
+    lines = {"authorize": uids, "EVSE status PATCH": world.evse_paths(size), "CDR POST": uids, "bare view": [""]}
+    with served(folder) as url:
+        ceiling = best("bare view", url, token, lines["bare view"], folder)
+        for name, bar in TARGETS.items():
+            before = Cdr.objects.count()
+            ours = best(name, url, token, lines[name], folder)
+            if name == "CDR POST" and Cdr.objects.count() - before < ours * SECONDS:
+                raise RuntimeError("CDRs that were posted are not here")
+            yield Measure(name, size, ours, ceiling, "bare view", "requests", bar)
+
+
+def best(name: str, url: str, token: str, lines: list[str], folder: Path) -> float:
+    return max(run(name, url, token, lines, folder, number) for number in range(ROUNDS))
+
+
+def run(name: str, url: str, token: str, lines: list[str], folder: Path, number: int) -> float:  # noqa: PLR0913
+    (folder / "lines").write_text("\n".join(lines))
+    header = VERSIONS[VERSION].authorization(token)
+    values = {
+        "version": VERSION,
+        "clock": int(time.time()),
+        "round": f"{time.time_ns()}-{number}",
+        "cdr": cdr_template(),
+    }
+    script = folder / "wrk.lua"
+    script.write_text(HEAD.format(token=header, lines=folder / "lines") + SCRIPTS[name] % values)
+    command = [wrk(), "-t2", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", str(script), url]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    if "Non-2xx" in said:
+        raise RuntimeError(f"{name}: {said}")
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])
+
+
+def cdr_template() -> str:
+    like = world.cdr_like()
+    body = like | {
+        "id": "THE-ID",
+        "session_id": "THE-ID",
+        "cdr_token": like["cdr_token"] | {"uid": "THE-CARD", "contract_id": ""},
+    }
+    return msgspec.json.encode(body).decode()
+
+
+def wrk() -> str:
+    found = shutil.which("wrk")
+    if not found:
+        raise SystemExit("make bench needs wrk to load the web server: apt-get install wrk")
+    return found
