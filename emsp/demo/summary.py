@@ -76,18 +76,18 @@ def cdrs(month: date) -> dict:
 
 
 def payables():
-    accepted, disputed = Q(is_accepted=True), Q(is_accepted=False)
     sums = {
         "count": Count("pk"),
-        "net": Sum("net"),
-        "accepted": Sum("net", filter=accepted),
-        "disputed": Sum("net", filter=disputed),
+        "all": Sum("net"),
+        "accepted": Sum("net", filter=Q(is_accepted=True)),
+        "disputed": Sum("net", filter=Q(is_accepted=False)),
     }
-    return Payable.objects.values("currency").annotate(**sums).order_by("currency")
+    return Payable.objects.values("currency").annotate(**{f"its_{name}": value for name, value in sums.items()})
 
 
 def owed(row: dict) -> dict:
-    return {"CDRs": row["count"]} | {name: text(row[name] or 0) for name in ("net", "accepted", "disputed")}
+    sums = {"net": row["its_all"], "accepted": row["its_accepted"], "disputed": row["its_disputed"]}
+    return {"CDRs": row["its_count"]} | {name: text(number or 0) for name, number in sums.items()}
 
 
 def documents(month: date):
