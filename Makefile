@@ -28,7 +28,7 @@ test: setup ## the whole suite; needs nothing running
 	@$(PYTHON) -m pytest -n 2 $(TESTS)
 
 lint: setup ## ruff, its format, and the import contracts
-	@$(PYTHON) -m emsp.lint
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/lint-imports
 
 bench: setup ## measure, and write docs/benchmarks.md
 	@$(PYTHON) -m bench

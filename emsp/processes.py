@@ -42,8 +42,8 @@ class Process:
         self.reader.start()
 
     def copy(self) -> None:
-        with open(self.log, "ab", buffering=0) as file:
-            for line in self.child.stdout:
+        with self.child.stdout as lines, open(self.log, "ab", buffering=0) as file:
+            for line in lines:
                 file.write(line)
                 if self.echo:
                     sys.stdout.write(f"{self.name:<10.10} | {line.decode(errors='replace')}")
@@ -115,12 +115,14 @@ class Family:
         for process in self.members:
             process.tell(signal.SIGKILL)
             process.child.wait()
+            process.reader.join(1)
 
 
 def set_aside(log: Path) -> None:
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if log.exists() and log.stat().st_size > LARGEST_LOG:
         log.replace(log.with_suffix(".log.1"))
+    log.touch(mode=0o600)
 
 
 def die_with_parent() -> None:

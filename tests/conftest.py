@@ -1,6 +1,9 @@
 """The run of the whole suite: a real PostgreSQL, no way out to the network, and a count of the outside cases."""
 
+import shutil
 import socket
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +52,21 @@ def sealed_tables_can_be_emptied():
     DatabaseOperations.sql_flush = without_triggers
     yield
     DatabaseOperations.sql_flush = flush
+
+
+@pytest.fixture
+def machine():
+    """Folders for DATA_DIR that everybody may pass through, as embedded PostgreSQL needs when it must not be root."""
+    made = []
+
+    def make() -> Path:
+        made.append(Path(tempfile.mkdtemp(prefix="emsp-test-")))
+        made[-1].chmod(0o755)
+        return made[-1] / "data"
+
+    yield make
+    for folder in made:
+        shutil.rmtree(folder)
 
 
 def pytest_runtest_logreport(report):
