@@ -117,7 +117,7 @@ class Crawl:
             return next_url
         if theirs == (HTTP[0], ours[1], HTTP[1]) and ours[0] == HTTPS[0]:
             return urlsplit(next_url)._replace(scheme=HTTPS[0], netloc=urlsplit(self._url).netloc).geturl()
-        raise self._astray(f"the next page is on another host, {theirs[1][:100]!a}", permanent=True)
+        raise self._astray("the next page is elsewhere: {}, {:.100}, {}".format(*theirs), permanent=True)
 
     def _astray(self, reason: str, permanent: bool = False) -> PeerFailed:
         return PeerFailed(reason, http_status=HTTPStatus.OK, status_code=SUCCESS, permanent=permanent, url=self._url)

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+LEAP_SECOND = 60
 DIGITS_BEFORE_POINT, DIGITS_AFTER_POINT = 20, 10
 LONGEST_IDENTITY = 255
 
@@ -104,9 +105,12 @@ def read_moment(text: str) -> datetime | None:
     if match is None:
         return None
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
-    carried = timedelta(days=hour == 24, seconds=second == 60)
+    is_midnight, is_leap_second = (hour, minute, second) == (24, 0, 0), second == LEAP_SECOND
+    carried = timedelta(days=is_midnight, seconds=is_leap_second)
     try:
-        moment = datetime(year, month, day, hour % 24, minute, min(second, 59), tzinfo=_zone(match[8]))
+        moment = datetime(
+            year, month, day, 0 if is_midnight else hour, minute, second - is_leap_second, tzinfo=_zone(match[8])
+        )
         moment += carried + timedelta(microseconds=int((match[7] or "0")[:6].ljust(6, "0")))
         return moment.astimezone(UTC)
     except (ValueError, OverflowError):
