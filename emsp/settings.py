@@ -139,6 +139,7 @@ LANGUAGE_CODE = env("LANGUAGE_CODE", default="en")
 TIME_ZONE = env("TIME_ZONE", default="Europe/Stockholm")
 USE_TZ = True
 USE_THOUSAND_SEPARATOR = True
+FORMAT_MODULE_PATH = ["emsp.formats"]
 
 # The back office. What the side bar, the search and the home page hold is in emsp/home.py.
 UNFOLD = {
