@@ -29,12 +29,13 @@ from apps.billing.models import (
     InvoiceRun,
     LegalEntity,
     NumberSeries,
+    Payable,
     Plan,
     TaxRegistration,
     VatRate,
 )
 from apps.charging.models import Cdr, Session
-from apps.drivers.models import Account, Driver
+from apps.drivers.models import Account, Contract, Driver
 from apps.locations.models import Location
 from apps.partners.models import Exchange, Feed, Partner, Party, Quarantined
 from apps.staff.models import User
@@ -83,6 +84,7 @@ def dashboard(request: HttpRequest, context: dict) -> dict:
     now = timezone.now()
     steps = checklist() if request.user.has_perm("billing.view_legalentity") else []
     return context | {
+        "title": "Home",
         "tiles": [make(now) for model, make in TILES if may_view(request, model)],
         "needs": [need for model, find in NEEDS if may_view(request, model) for need in find(now) if need.count],
         "feeds": feeds(now) if may_view(request, Feed) else None,
@@ -328,35 +330,53 @@ def style(request: HttpRequest) -> str:
     return static("office/office.css")
 
 
+def favicon(request: HttpRequest) -> str:
+    return static("office/favicon.svg")
+
+
 NAVIGATION = {
-    "Drivers": {Account: "apartment", Driver: "person", Token: "contactless", Authorization: "how_to_reg"},
-    "Charging": {Session: "ev_station", Cdr: "receipt", Location: "location_on", Tariff: "sell"},
-    "Billing": {
-        Invoice: "request_quote",
-        InvoiceRun: "event_repeat",
-        Plan: "loyalty",
-        VatRate: "percent",
-        LegalEntity: "store",
-    },
-    "Partners": {Partner: "hub", Party: "badge", Quarantined: "medical_services", Exchange: "swap_horiz"},
-    "Office": {User: "group", Group: "shield_person"},
+    "Drivers": [
+        ("Drivers", Driver, "person"),
+        ("Accounts", Account, "apartment"),
+        ("Contracts", Contract, "handshake"),
+        ("Cards", Token, "contactless"),
+        ("Authorisations", Authorization, "how_to_reg"),
+    ],
+    "Charging": [
+        ("Sessions", Session, "ev_station"),
+        ("CDRs", Cdr, "receipt"),
+        ("Locations", Location, "location_on"),
+        ("CPO tariffs", Tariff, "sell"),
+    ],
+    "Billing": [
+        ("Invoices", Invoice, "request_quote"),
+        ("Invoice runs", InvoiceRun, "event_repeat"),
+        ("Charges", Charge, "toll"),
+        ("Owed to CPOs", Payable, "payments"),
+        ("Plans", Plan, "loyalty"),
+        ("VAT rates", VatRate, "percent"),
+        ("Company", LegalEntity, "store"),
+        ("VAT registrations", TaxRegistration, "account_balance"),
+    ],
+    "Partners": [
+        ("Partners", Partner, "hub"),
+        ("Parties", Party, "badge"),
+        ("Quarantine", Quarantined, "medical_services"),
+        ("Messages", Exchange, "swap_horiz"),
+    ],
+    "Office": [("People", User, "group"), ("Groups", Group, "shield_person")],
 }
 
 
 def navigation(request: HttpRequest) -> list[dict]:
     """The side bar: what this person may see, and nothing else."""
     home = {"title": "Home", "icon": "home", "link": reverse("admin:index")}
-    return [{"title": "", "items": [home]}, *filter(None, (section(request, *named) for named in NAVIGATION.items()))]
+    sections = [section(request, *named) for named in NAVIGATION.items()]
+    return [{"title": "", "items": [home]}, *(section for section in sections if section["items"])]
 
 
-def section(request: HttpRequest, title: str, models: dict[type[Model], str]) -> dict | None:
+def section(request: HttpRequest, title: str, entries: list[tuple]) -> dict:
     items = [
-        {
-            "title": str(model._meta.verbose_name_plural).capitalize() if model is not Cdr else "CDRs",
-            "icon": icon,
-            "link": url_of(model),
-        }
-        for model, icon in models.items()
-        if may_view(request, model)
+        {"title": name, "icon": icon, "link": url_of(model)} for name, model, icon in entries if may_view(request, model)
     ]
-    return {"title": title, "separator": True, "collapsible": False, "items": items} if items else None
+    return {"title": title, "separator": True, "items": items}

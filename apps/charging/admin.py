@@ -1,23 +1,28 @@
 """Sessions and CDRs: what was charged, what we think of it, and what becomes of it."""
 
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+
 from django.contrib import admin
-from django.db.models import Exists, F, OuterRef, Subquery
+from django.db.models import F, Q
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from unfold.decorators import display
 from unfold.enums import ActionVariant
 
-from apps.billing.models import Charge, Held, InvoiceLine, Netting, Payable
+from apps.billing.explanation import explain
+from apps.billing.models import Charge, Held, Invoice, Payable
+from apps.billing.states import State, with_state
 from apps.drivers.admin import cdrs_table
 from apps.locations.admin import PartyFilter
 from apps.partners.ourselves import us
-from apps.staff.office import Record, Refused, Table, act, badge, link, moment, money, quantity, reading
+from apps.staff.office import Record, Refused, Table, act, badge, link, moment, money, quantity, reading, url_of
 
 from .attaching import CannotAttach, attach_card, attach_cdr
 from .checking import CannotRelease, release
 from .forms import ContractForm, FindingForm, releasable
-from .models import Cdr, Finding, Session, SessionPeriod, Standing
-from .verdicts import verdicts
+from .models import Cdr, Finding, Session, SessionPeriod
 
 LIVE = ("ACTIVE", "PENDING")
 STATUSES = {"ACTIVE": "new", "PENDING": "new", "COMPLETED": "good", "INVALID": "bad"}
@@ -104,61 +109,67 @@ def dimensions(period: dict) -> str:
     return ", ".join(f"{dimension.get('type')} {dimension.get('volume')}" for dimension in metered) or "–"
 
 
-class StandingFilter(admin.SimpleListFilter):
-    """By what stands between a CDR and the bill, each by a condition that an index answers."""
+class StateFilter(admin.SimpleListFilter):
+    """By where it stands, each by a condition that starts from the few rows it is about."""
 
     title = "state"
     parameter_name = "state"
+    conditions = {
+        "unchecked": ("checks are due", lambda: Q(checked_at=None)),
+        "nobodys": ("nobody's yet", lambda: Q(contract=None)),
+        "held": ("held", lambda: Q(pk__in=Held.objects.filter(is_final=False).values("cdr"))),
+        "blocked": ("blocked", lambda: Q(pk__in=Held.objects.filter(is_final=True).values("cdr"))),
+        "odd": ("with a verdict that holds", lambda: Q(pk__in=holding().values("cdr"))),
+        "waiting": ("rated, not invoiced yet", lambda: Q(pk__in=not_invoiced().values("cdr"))),
+        "credit": ("credits", lambda: Q(is_credit=True)),
+    }
 
     def lookups(self, request, model_admin):
-        return [
-            ("unchecked", "checks are due"), ("nobodys", "nobody's yet"), ("held", "held"), ("odd", "with a holding verdict"),
-            ("credit", "credits"),
-        ]  # fmt: skip
+        return [(name, label) for name, (label, _) in self.conditions.items()]
 
     def queryset(self, request, queryset):
-        conditions = {
-            "unchecked": {"checked_at": None},
-            "nobodys": {"contract": None},
-            "held": {"pk__in": Held.objects.values("cdr")},
-            "odd": {"pk__in": Finding.objects.filter(driver_severity__gte=3, is_released=False).values("cdr")},
-            "credit": {"is_credit": True},
-        }
-        return queryset.filter(**conditions.get(self.value(), {}))
+        chosen = self.conditions.get(self.value())
+        return queryset.filter(chosen[1]()) if chosen else queryset
 
 
-def with_billing(cdrs):
-    """Each with what became of it: held, rated, on a document."""
-    active = Charge.objects.filter(cdr=OuterRef("pk"), netted_at=None)
-    return cdrs.with_standing().annotate(
-        held_code=F("held__code"),
-        is_rated=Exists(active),
-        is_netted=Exists(Netting.objects.filter(original=OuterRef("pk")))
-        | Exists(Netting.objects.filter(credit=OuterRef("pk"))),
-        invoice_number=Subquery(InvoiceLine.objects.filter(charge__cdr=OuterRef("pk")).values("invoice__number")[:1]),
-    )
+def holding():
+    return Finding.objects.filter(driver_severity__gte=Finding.Severity.HOLD, is_released=False)
 
 
-def billing_state(cdr: Cdr) -> str:
-    """One word for the list: the furthest the CDR has come."""
-    if cdr.invoice_number:
-        return badge(cdr.invoice_number, "good")
-    if cdr.is_netted:
-        return badge("netted with its credit", "")
-    if cdr.is_rated:
-        return badge("rated", "new")
-    if cdr.standing == Standing.BLOCKED:
-        return badge("blocked", "bad")
-    if cdr.held_code:
-        return badge(f"held: {cdr.held_code}", "bad")
-    kind = {Standing.UNMATCHED: "bad", Standing.HELD: "bad", Standing.FIT: "new"}.get(cdr.standing, "odd")
-    return badge(Standing(cdr.standing).label, kind)
+def not_invoiced():
+    return Charge.objects.filter(line=None, netted_at=None, cdr__isnull=False)
+
+
+class ReasonFilter(admin.SimpleListFilter):
+    """By the reason of the hold; only reasons that there are."""
+
+    title = "held for"
+    parameter_name = "held"
+
+    def lookups(self, request, model_admin):
+        return [(code, code) for code in Held.objects.order_by("code").values_list("code", flat=True).distinct()]
+
+    def queryset(self, request, queryset):
+        return queryset.filter(held__code=self.value()) if self.value() else queryset
+
+
+STATES = {
+    State.UNRATED: "new", State.UNMATCHED: "bad", State.HELD: "bad", State.BLOCKED: "bad", State.NETTED: "",
+    State.RATED: "new", State.INVOICED: "good", State.CREDITED: "",
+}  # fmt: skip
+
+
+def state_badge(cdr: Cdr) -> str:
+    """One word, and for a held one why."""
+    state = State(cdr.state)
+    code = f": {cdr.held_code}" if cdr.held_code and state is State.HELD else ""
+    return badge(f"{state.label}{code}", STATES[state])
 
 
 @admin.register(Cdr)
 class CdrAdmin(Record):
     list_display = ["ended", "ocpi_id", "party", "driver", "place", "kwh", "purchase", "state"]
-    list_filter = [StandingFilter, PartyFilter, "currency"]
+    list_filter = [StateFilter, ReasonFilter, PartyFilter, "currency"]
     list_select_related = ["party", "contract__driver"]
     search_fields = [
         "ocpi_id__istartswith",
@@ -171,14 +182,15 @@ class CdrAdmin(Record):
         (None, {"fields": ["state", ("ocpi_id", "party", "partner"), ("ended", "started"), ("kwh", "hours", "parking")]}),
         ("Whose", {"fields": [("driver", "contract_link", "card"), ("sent_contract_id", "auth_method", "authorization")]}),
         ("Where", {"fields": [("place", "evse_id", "country", "time_zone")]}),
-        ("Purchase", {"fields": [("purchase", "cost_taxes", "credited")]}),
+        ("Purchase", {"fields": [("purchase", "credited")]}),
         ("As sent", {"fields": [("version", "last_updated", "received_at", "public_id"), "forgiven", "as_sent"],
                      "classes": ["collapse"]}),
     ]  # fmt: skip
     actions_detail = ["attach", "attach_alone", "release"]
 
     def get_queryset(self, request):
-        return with_billing(super().get_queryset(request)).defer("body", "content_hash")
+        rows = with_state(super().get_queryset(request)).annotate(held_code=F("held__code"))
+        return rows.defer("body", "content_hash")
 
     def lookup_allowed(self, lookup, value, request):
         mine = {"contract__driver__id__exact", "contract__id__exact", "token__id__exact"}
@@ -230,7 +242,7 @@ class CdrAdmin(Record):
 
     @display(description="State")
     def state(self, cdr):
-        return billing_state(cdr)
+        return state_badge(cdr)
 
     @display(description="What we forgave")
     def forgiven(self, cdr):
@@ -286,90 +298,83 @@ class CdrAdmin(Record):
         return f"{finding.code} is released."
 
     def get_tables(self, request, cdr):
-        yield verdicts_table(cdr)
-        yield held_table(cdr)
-        charges = list(cdr.charges.select_related("account", "plan_price__plan", "vat_rate", "line__invoice"))
-        yield sale_table(charges)
-        yield from (explanation_table(charge) for charge in charges)
-        yield purchase_table(cdr)
+        told = explain(cdr)
+        yield verdicts_table(cdr, told)
+        yield from sale_tables(cdr, told)
+        yield purchase_table(cdr, told)
+        yield periods_table(told)
 
 
-def verdicts_table(cdr: Cdr) -> Table:
+def at(text: str) -> str:
+    """A time of the explanation, as the office reads it."""
+    return moment(datetime.fromisoformat(text))
+
+
+def verdicts_table(cdr: Cdr, told: dict) -> Table:
     rows = (
         [
-            verdict.code, format_html("<strong>{}</strong><br>{}", verdict.title, verdict.reason), verdict.advice or "–",
-            badge("released", "good") if verdict.is_released else badge(verdict.driver, SEVERITIES[verdict.driver]),
-            badge(verdict.cpo, SEVERITIES[verdict.cpo]),
+            verdict["code"], format_html("<strong>{}</strong><br>{}", verdict["title"], verdict["reason"]),
+            verdict["advice"] or "–",
+            badge("released", "good") if verdict["is_released"] else badge(verdict["driver"], SEVERITIES[verdict["driver"]]),
+            badge(verdict["cpo"], SEVERITIES[verdict["cpo"]]),
         ]
-        for verdict in verdicts(cdr)
+        for verdict in told["verdicts"]
     )  # fmt: skip
     headers = ["Rule", "What was found", "What to do", "For the driver", "For the CPO"]
     empty = "Nothing is odd about it." if cdr.checked_at else "Its checks are due."
     return Table("Verdicts", Finding, headers, rows, empty=empty)
 
 
-def held_table(cdr: Cdr) -> Table:
-    rows = (
-        [
-            held.code,
-            held.reason,
-            moment(held.since),
-            held.attempts,
-            moment(held.next_try_at) if held.next_try_at else "–",
-        ]
-        for held in Held.objects.filter(cdr=cdr)
-    )
-    headers = ["Reason", "In words", "Since", "Attempts", "Next try"]
-    return Table("Held from billing", Held, headers, rows, empty="Not held.")
+def sale_tables(cdr: Cdr, told: dict) -> Iterator[Table]:
+    """What the driver pays, and why it is this amount (BIL-23); or what keeps it from being billed."""
+    if held := told["held"]:
+        rows = [[held["code"], held["reason"], at(held["since"])]]
+        yield Table("Held from billing", Held, ["Reason", "In words", "Since"], rows)
+    if not told["sale"]:
+        yield Table("Sale: what the driver pays", Charge, [], [], empty="Not rated yet.")
+    for charge in told["sale"]:
+        title = f"Sale: {charge['kind'].lower()}, {charge['amount']} {charge['currency']}"
+        yield Table(title, Charge, ["", "Quantity", "Price", "Amount"], list(sale_rows(charge)))
 
 
-def sale_table(charges: list[Charge]) -> Table:
-    rows = (
-        [
-            charge.get_kind_display(), link(charge.account), link(charge.plan_price.plan),
-            money(charge.amount, charge.currency), f"{charge.get_basis_display()}, {vat_of(charge)}",
-            link(charge.line.invoice) if hasattr(charge, "line") else badge("netted" if charge.netted_at else "not invoiced yet"),
-        ]
-        for charge in charges
-    )  # fmt: skip
-    return Table(
-        "Sale: what the driver pays",
-        Charge,
-        ["Kind", "Account", "Plan", "Amount", "VAT", "On"],
-        rows,
-        empty="Not rated yet.",
-    )
+def sale_rows(charge: dict) -> Iterator[list]:
+    prices, vat, currency = charge["prices"], charge["vat"], charge["currency"]
+    for part in charge["components"]:
+        yield [part["kind"], part["quantity"], part["price"], part["amount"]]
+    where = f" for {prices['country']}" if prices["country"] else ""
+    plan = f"plan {charge['plan']}, {charge['basis']} prices{where} from {prices['from']}"
+    yield ["unrounded, then rounded once", plan, charge["unrounded"], f"{charge['amount']} {currency}"]
+    rate = f"{vat['rate']} %" if vat["rate"] is not None else "reverse charge"
+    yield [
+        f"VAT {vat['country']} {rate}",
+        f"under {vat['registration']}: {vat['reason']}",
+        "",
+        f"{vat['vat']} {currency}",
+    ]
+    yield [
+        "net and gross of this line alone",
+        f"supplied on {charge['supplied_on']}",
+        vat["net"],
+        f"{vat['gross']} {currency}",
+    ]
+    shown = "netted" if charge["netted_at"] else "on no document yet"
+    yield ["document", shown if charge["document"] is None else invoice_link(charge["document"]), "", ""]
 
 
-def vat_of(charge: Charge) -> str:
-    return f"{quantity(charge.vat_rate.rate)} % VAT" if charge.vat_rate else charge.get_vat_category_display()
+def invoice_link(number: str) -> str:
+    return format_html('<a class="text-link" href="{}">{}</a>', url_of(Invoice, q=number), number)
 
 
-def explanation_table(charge: Charge) -> Table:
-    """Why it is this amount (BIL-23): each entry of the explanation as it was written down when it was rated."""
-    rows = [[name.replace("_", " "), wording(value)] for name, value in charge.explanation.items()]
-    return Table(f"Why {charge.amount:f} {charge.currency}", Charge, ["", ""], rows)
+def purchase_table(cdr: Cdr, told: dict) -> Table:
+    owed = told["purchase"]
+    rows = [] if owed is None else [[
+        money(Decimal(owed["net"]), owed["currency"]), owed["taxes_sent"] or "not told",
+        badge("accepted", "good") if owed["is_accepted"] else badge("held towards the CPO", "bad"),
+    ]]  # fmt: skip
+    headers = ["Net, what we owe the CPO", "Taxes it told", "State"]
+    return Table("Purchase", Payable, headers, rows, empty="Not decided yet.")
 
 
-def wording(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name.replace('_', ' ')} {wording(part)}" for name, part in value.items())
-    if isinstance(value, list):
-        lines = [wording(part) for part in value]
-        return format_html("{}", "\n".join(lines)) if len(lines) < 2 else lined(lines)
-    return "–" if value is None else str(value)
-
-
-def lined(lines: list[str]) -> str:
-    return format_html_join("", "<div>{}</div>", ((line,) for line in lines))
-
-
-def purchase_table(cdr: Cdr) -> Table:
-    rows = (
-        [
-            money(owed.net, owed.currency), moment(owed.decided_at),
-            badge("accepted", "good") if owed.is_accepted else badge("held towards the CPO", "bad"),
-        ]
-        for owed in Payable.objects.filter(cdr=cdr)
-    )  # fmt: skip
-    return Table("Purchase: what we owe the CPO", Payable, ["Net", "Decided", "State"], rows, empty="Not decided yet.")
+def periods_table(told: dict) -> Table:
+    rows = [[at(one["started_at"]), dimensions(one), one["tariff"] or "–"] for one in told["periods"][:200]]
+    return Table("Charging periods, as sent", Cdr, ["From", "What was metered", "Tariff"], rows)

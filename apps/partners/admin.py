@@ -326,7 +326,7 @@ class PartyAdmin(Page):
     fields = [("country_code", "party_id"), "name", "partner"]
     autocomplete_fields = ["partner"]
 
-    def has_add_permission(self, request):
+    def has_add_permission(self, request, obj=None):
         """Parties come with invitations and handshakes."""
         return False
 

@@ -86,8 +86,12 @@ class Page(ModelAdmin):
     list_per_page = 50
     list_max_show_all = 0
     list_fullwidth = True
+    compressed_fields = False
     change_form_outer_after_template = "admin/tables.html"
     empty_value_display = "–"
+
+    def has_add_permission(self, request, obj=None) -> bool:
+        return super().has_add_permission(request)
 
     def has_delete_permission(self, request, obj=None) -> bool:
         return False
@@ -99,6 +103,7 @@ class Page(ModelAdmin):
     def render_change_form(self, request, context, add=False, change=False, form_url="", obj=None):
         tables = self.get_tables(request, obj) if obj else ()
         context["tables"] = [table.read() for table in tables if may_view(request, table.model)]
+        context["show_save_and_add_another"] = False
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def render(self, request: HttpRequest, template: str, title: str, **context) -> TemplateResponse:
@@ -238,9 +243,9 @@ def quantity(amount: Decimal | None, unit: str = "", places: int = 3) -> str:
 
 def moment(at: datetime | None) -> str:
     """A time as people of the office read it, in the office's zone."""
-    return (
-        format_html('<span class="whitespace-nowrap">{:%Y-%m-%d %H:%M}</span>', timezone.localtime(at)) if at else "–"
-    )
+    if at is None:
+        return "–"
+    return format_html('<span class="whitespace-nowrap">{}</span>', f"{timezone.localtime(at):%Y-%m-%d %H:%M}")
 
 
 def day(at) -> str:

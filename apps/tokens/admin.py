@@ -47,7 +47,7 @@ class TokenAdmin(Page):
     ]
     actions_detail = ["block", "unblock"]
 
-    def has_add_permission(self, request):
+    def has_add_permission(self, request, obj=None):
         """Cards come with their driver or contract: see there, or the import."""
         return False
 
