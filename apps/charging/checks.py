@@ -116,6 +116,13 @@ def _ends(token: Token) -> list[tuple[str, datetime | None]]:
     ]
 
 
+def tariff_in_another_currency(facts: Facts) -> str:
+    """Nobody can tell what the amounts are then."""
+    cdr = facts.object
+    others = sorted({tariff.currency for tariff in cdr.tariffs} - {cdr.currency}) if cdr else ()
+    return f"is in {cdr.currency}, its tariff in {', '.join(others)}" if others else ""
+
+
 def components_do_not_add_up(facts: Facts) -> str:
     """Skips credit CDRs: of them only the total is negative (mod_cdrs, Credit CDRs)."""
     cdr = facts.object
@@ -219,6 +226,12 @@ def unknown_money_words(facts: Facts) -> str:
     return f"not known: {', '.join(named)}" if named else ""
 
 
+def drivers_own_electricity(facts: Facts) -> str:
+    """Charged at home, for the driver to be paid back and not to be billed (mod_cdrs, home_charging_compensation)."""
+    is_home = facts.object is not None and facts.object.home_charging_compensation
+    return "charged at home: the driver is to be compensated" if is_home else ""
+
+
 class Rule(NamedTuple):
     """`title` says in a few words what the code means; `advice` what staff can do about it, if anything."""
 
@@ -243,6 +256,14 @@ RULES = (
     Rule(
         "V-21", token_not_valid, HOLD, HOLD, "card was not valid", "Release it to bill it, or dispute it with the CPO."
     ),
+    Rule(
+        "V-28",
+        tariff_in_another_currency,
+        HOLD,
+        BLOCK,
+        "currency of another tariff",
+        "The CPO must credit it and send it anew.",
+    ),
     Rule("V-35", components_do_not_add_up, WARN, HOLD, "costs do not add up", "Ask the CPO which is right."),
     Rule(
         "V-38", taxes_do_not_fit, INFO, WARN, "taxes do not fit", "Ask the CPO for a corrected CDR if taxes are owed."
@@ -265,6 +286,7 @@ RULES = (
         "Release it to credit the driver in full, or ask the CPO.",
     ),
     Rule("V-43", wrong_reference, BLOCK, BLOCK, "credit that must not be", "The CPO must explain it."),
+    Rule("V-46", drivers_own_electricity, HOLD, HOLD, "charged at home", "Pay the driver back; it is no sale to him."),
     Rule(
         "ENUM",
         unknown_money_words,

@@ -111,6 +111,17 @@ class TestTokens:
 
 
 class TestCosts:
+    @pytest.mark.parametrize(("currency", "codes"), [("EUR", {"V-28"}), ("SEK", set())])
+    def test_v28_a_tariff_in_another_currency(self, currency, codes, token, found):
+        price = {"type": "ENERGY", "price": 0.4, "step_size": 1}
+        tariff = {"id": "T", "country_code": "SE", "party_id": "LAD", "last_updated": "2026-10-01T00:00:00Z"}
+        tariffs = [tariff | {"currency": currency, "elements": [{"price_components": [price]}]}]
+        assert found(tariffs=tariffs).keys() == codes
+
+    @pytest.mark.parametrize(("flag", "codes"), [(True, {"V-46"}), (False, set())])
+    def test_v46_charged_at_home(self, flag, codes, token, found):
+        assert found(home_charging_compensation=flag).keys() == codes
+
     def test_v35_components_do_not_add_up(self, token, found):
         reasons = found(total_time_cost={"excl_vat": 2.5, "incl_vat": 3.125})
         assert reasons == {"V-35": "total cost is 40, its components add up to 42.5: -2.5 SEK"}
@@ -229,9 +240,9 @@ class TestChecking:
     def test_findings_of_others_stay(self, send_cdr, now, token):
         """Billing's rules write findings too."""
         cdr = send_cdr()
-        cdr.findings.create(code="V-28", driver_severity=HOLD, cpo_severity=BLOCK, reason="in SEK", found_at=now)
+        cdr.findings.create(code="V-27", driver_severity=HOLD, cpo_severity=BLOCK, reason="in SEK", found_at=now)
         check_due(now)
-        assert [finding.code for finding in cdr.findings.all()] == ["V-28"]
+        assert [finding.code for finding in cdr.findings.all()] == ["V-27"]
 
     def test_a_zone_that_nobody_knows_becomes_that_of_the_country(self, send_cdr, make_location, now):
         make_location("LOC-1", time_zone="Sweden/Stockholm")
@@ -354,7 +365,7 @@ def test_verdicts_are_in_words_and_the_gravest_comes_first(token, send_cdr, now)
 
 def test_verdicts_of_other_rules_say_their_reason(token, send_cdr, now):
     cdr = send_cdr()
-    cdr.findings.create(code="V-28", driver_severity=HOLD, cpo_severity=BLOCK, reason="in EUR", found_at=now)
+    cdr.findings.create(code="V-27", driver_severity=HOLD, cpo_severity=BLOCK, reason="in EUR", found_at=now)
     assert [(one.title, one.advice, one.cpo) for one in verdicts(cdr)] == [("in EUR", "", "block")]
 
 
