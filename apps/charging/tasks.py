@@ -9,14 +9,15 @@ from .pull import CDRS, SESSIONS
 
 BATCH = 1000
 CHECK = "apps.charging.tasks.check_cdrs"
+RATE = "apps.billing.tasks.rate_new_cdrs"
 
 
 @shared_task
 def check_cdrs(**_future) -> int:
     """Rung by whoever learns something about CDRs."""
     checked = checking.check_due(timezone.now(), BATCH)
-    if checked == BATCH:
-        ring(CHECK)
+    if checked:
+        ring(CHECK if checked == BATCH else RATE)
     return checked
 
 
