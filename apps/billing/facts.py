@@ -9,8 +9,8 @@ from django.db import connection
 
 from .vat import Customer
 
-OF_THE_CARD = ["V-20", "V-21"]
-"""Of a credit that is linked to its original these do not matter: it goes to whom the original went."""
+OF_CREDITS = ["V-40", "V-41", "V-42", "V-43"]
+"""All that can hold a credit which is linked to its original: it repeats what was odd about that one, and takes it back."""
 
 FACTS = """
 SELECT cdr.id, cdr.started_at, cdr.ended_at, cdr.energy, cdr.time, cdr.currency, cdr.cost_before_taxes, cdr.country,
@@ -29,7 +29,7 @@ LEFT JOIN drivers_account account ON account.id = driver.account_id
 LEFT JOIN LATERAL (
     SELECT finding.code, finding.reason, finding.driver_severity FROM charging_finding finding
     WHERE finding.cdr_id = cdr.id AND finding.driver_severity >= 3 AND NOT finding.is_released
-        AND finding.code <> ALL(%(own)s) AND (cdr.credits_id IS NULL OR finding.code <> ALL(%(of_the_card)s))
+        AND finding.code <> ALL(%(own)s) AND (cdr.credits_id IS NULL OR finding.code = ANY(%(of_credits)s))
     ORDER BY finding.driver_severity DESC, finding.code LIMIT 1
 ) finding ON true
 WHERE cdr.id = ANY(%(ids)s) AND cdr.checked_at IS NOT NULL
@@ -71,5 +71,5 @@ class Facts(NamedTuple):
 def read_facts(ids: Sequence[int], own: Sequence[str]) -> list[Facts]:
     """`own`: codes of findings that rating judges anew, and that hold nothing."""
     with connection.cursor() as cursor:
-        cursor.execute(FACTS, {"ids": list(ids), "own": list(own), "of_the_card": OF_THE_CARD})
+        cursor.execute(FACTS, {"ids": list(ids), "own": list(own), "of_credits": OF_CREDITS})
         return [Facts(*row) for row in cursor.fetchall()]
