@@ -77,7 +77,7 @@ class Month:
         return (self.first + timedelta(days=31)).replace(day=1)
 
     def _stays(self, token: dict[str, Any], slots: list[Slot]) -> Iterator[dict[str, Any]]:
-        country = "DE" if token["contract_id"].upper().startswith("DE") else "SE"
+        country = _home(token)
         home = self._neighbourhood(country)
         away = self._neighbourhood("DE") if country == "SE" and self.rng.random() < 0.15 else []
         for slot in slots:
@@ -122,11 +122,13 @@ class Month:
         ]
 
     def _one(self, token: dict[str, Any] | None = None, day: date | None = None) -> dict[str, Any]:
-        """A stay that costs something, on a third of a day of its own."""
-        payable = [place for place in self.places if not place.tariff["id"].endswith("-FREE")]
+        """A stay at home that costs something, on a third of a day of its own."""
         slot = Slot(day or self.first + timedelta(days=self.rng.randint(1, 26)), 1)
         idle = [card for card in self.tokens if (card["uid"], slot) not in self._taken] or self.tokens
-        return self._cdr(token or self.rng.choice(idle), self._free(payable, slot), slot)
+        token = token or self.rng.choice(idle)
+        payable = [place for place in self.places if not place.tariff["id"].endswith("-FREE")]
+        at_home = [place for place in payable if place.country == _home(token)]
+        return self._cdr(token, self._free(at_home or payable, slot), slot)
 
     def _stranger(self) -> dict[str, Any]:
         like = self.tokens[0]
@@ -140,6 +142,10 @@ class Month:
         key, token = f"LAD-{self._next_number()}", original["cdr_token"]
         body = records.cdr(key, original["session_id"], place, token, asked, self.made)
         return body | {"auth_method": original["auth_method"]}
+
+
+def _home(token: dict[str, Any]) -> str:
+    return "DE" if token["contract_id"].upper().startswith("DE") else "SE"
 
 
 def _around(slot: Slot, home: list[Place], away: list[Place]) -> list[Place]:

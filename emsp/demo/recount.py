@@ -199,7 +199,7 @@ class Expected:
                 "documents": len(those),
                 "PDFs": len(those),
             }
-            | {name: shown(sum(document[name] for document in those)) for name in ("net", "vat", "gross")}
+            | {name: f"{sum(document[name] for document in those):.2f}" for name in ("net", "vat", "gross")}
             for (series, currency, category), those in sorted(groups.items())
         ]
 
@@ -280,9 +280,10 @@ class Books:
     def _check_numbers(self, prefix: str) -> Iterator[str]:
         """A prefix may begin another: what follows it is a number."""
         ends = [number.removeprefix(prefix) for number in self.documents if number.startswith(prefix)]
-        numbers = sorted(int(end) for end in ends if end.isdigit())
-        missing = sorted(set(range(1, len(numbers) + 1)) - set(numbers))
-        yield from (f"number {prefix}{number}: missing in its series" for number in missing)
+        ends = [end for end in ends if end.isdigit()]
+        numbers, width = {int(end) for end in ends}, max(map(len, ends), default=1)
+        missing = sorted(set(range(1, len(numbers) + 1)) - numbers)
+        yield from (f"number {prefix}{number:0{width}}: missing in its series" for number in missing)
 
 
 def billed_amount(row: dict) -> Decimal:

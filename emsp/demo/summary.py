@@ -105,7 +105,7 @@ def documents(month: date):
 
 def series(row: dict) -> dict:
     named = {"series": row["series__prefix"], "currency": row["currency"], "VAT category": row["vat_category"]}
-    sums = {name: text(row[f"{name}_sum"]) for name in ("net", "vat", "gross")}
+    sums = {name: f"{row[f'{name}_sum']:.2f}" for name in ("net", "vat", "gross")}
     return named | {"documents": row["count"], "PDFs": row["pdfs"]} | sums
 
 

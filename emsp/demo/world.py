@@ -102,10 +102,12 @@ class World:
 def make_world(month: date) -> World:
     """The same world for the same month: the dice are seeded."""
     dice = random.Random(SEED)
-    world = World(month)
+    world, since = World(month), f"{month.year - 1}-01-01"
     for number in range(ACCOUNTS):
         account = make_account(number, dice)
-        world.rows += [card_row(account, number, place, dice) for place in range(cards_of(account, dice))]
+        world.rows += [
+            card_row(account, number, place, dice) | {"valid_from": since} for place in range(cards_of(account, dice))
+        ]
     uids = [row["token_uid"] for row in world.rows]
     chosen = dice.sample(uids, BLOCKED_CARDS + EXPIRED_CARDS)
     world.blocked, world.expired = chosen[:BLOCKED_CARDS], chosen[BLOCKED_CARDS:]

@@ -80,7 +80,7 @@ SUMMARY = {
     },
     "held": {"V-20": 1},
     "invoices": [
-        {"series": "DE", "currency": "EUR", "VAT category": "AE", "documents": 1, "PDFs": 1, "net": "10.77", "vat": "0", "gross": "10.77"},
+        {"series": "DE", "currency": "EUR", "VAT category": "AE", "documents": 1, "PDFs": 1, "net": "10.77", "vat": "0.00", "gross": "10.77"},
         {"series": "SE", "currency": "SEK", "VAT category": "S", "documents": 1, "PDFs": 1, "net": "254.19", "vat": "63.55", "gross": "317.74"},
     ],
     "accounts": {"enrolled": 2, "invoiced": 2},
