@@ -92,7 +92,7 @@ class Counts:
 
 
 def catch_up(now: datetime) -> Counts:
-    """Match, check and rate everything that is due: what the beat does."""
+    """Match, check and rate everything that is due: what the timetable does in three steps."""
     rematch(now)
     while check_due(now):
         pass

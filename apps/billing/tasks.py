@@ -11,7 +11,7 @@ from . import rating, rendering
 @shared_task
 def rate_new_cdrs(**_future) -> dict:
     """Every half minute, and rung by whoever checked CDRs, released one or gave a contract its plan."""
-    return asdict(rating.catch_up(timezone.now()))
+    return asdict(rating.rate_due(timezone.now()))
 
 
 @shared_task
