@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from apps.ocpi.versions import VERSIONS
+from apps.simulator.wire import encode
 
 from .measures import Measure
 from .world import OWNER, cdr_like, locations
@@ -17,10 +18,10 @@ ROUNDS, SECONDS = 5, 0.2
 
 
 def measure() -> Iterator[Measure]:
-    bodies = {"location": locations(4)[0], "cdr": msgspec.json.encode(cdr_like())}
+    bodies = {"location": locations(4)[0], "cdr": encode(cdr_like())}
     for kind, canonical in bodies.items():
         for version in VERSIONS.values():
-            body = msgspec.json.encode(_spelt(kind, canonical, version))
+            body = encode(_spelt(kind, canonical, version))
             ours = best(lambda kind=kind, body=body, version=version: version.read(kind, body, OWNER))
             ceiling = best(lambda body=body: msgspec.json.decode(body))
             yield Measure(f"read {kind}, {version}", None, ours, ceiling, "msgspec.json.decode", "objects", BAR)

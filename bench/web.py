@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
-
 from apps.charging.models import Cdr
 from apps.ocpi.versions import VERSIONS
+from apps.simulator.wire import encode
 
 from . import world
 from .measures import Measure
@@ -129,7 +128,7 @@ def cdr_template() -> str:
         "session_id": "THE-ID",
         "cdr_token": like["cdr_token"] | {"uid": "THE-CARD", "contract_id": ""},
     }
-    return msgspec.json.encode(body).decode()
+    return encode(body).decode()
 
 
 def wrk() -> str:

@@ -4,18 +4,18 @@ import json
 import random
 from datetime import UTC, date, datetime, timedelta
 
-import msgspec
 from django.db import connection
 from django.utils import timezone
 
 from apps.billing import fleet_file
 from apps.billing.enrolment import enrol
 from apps.ocpi.objects import Party
-from apps.partners import credentials, ourselves, pull
+from apps.partners import credentials, ourselves, peers, pull, sealing
 from apps.partners.models import CredentialsToken, Endpoint, Partner
 from apps.partners.models import Party as PartyRow
 from apps.simulator.cpo import World
 from apps.simulator.month import Month
+from apps.simulator.wire import encode
 from emsp.demo import founding
 
 MONTH = date(2026, 10, 1)
@@ -26,7 +26,7 @@ OWNER = Party("SE", "LAD")
 
 def empty() -> None:
     """Take everything out but what the migrations put in."""
-    kept = ("django_", "auth_", "billing_vatrate")
+    kept = ("django_migrations", "django_content", "auth_", "staff_", "pghistory_", "billing_vatrate")
     tables = [name for name in connection.introspection.table_names() if not name.startswith(kept)]
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
@@ -62,6 +62,8 @@ def connect() -> tuple[Partner, str]:
     partner = Partner.objects.create(
         name="Bench", state=Partner.State.CONNECTED, version="2.2.1", is_private=True, connected_at=now
     )
+    partner.outbound_token = sealing.seal(credentials.mint(), peers.place_of_token(partner))
+    partner.save()
     PartyRow.objects.create(country_code=OWNER.country_code, party_id=OWNER.party_id, partner=partner)
     return partner, credentials.issue(partner, CredentialsToken.Kind.CREDENTIALS, now)
 
@@ -74,7 +76,7 @@ def offer(partner: Partner, module: str, url: str) -> None:
 def locations(evses: int) -> list[bytes]:
     """Locations of four EVSEs each, as one CPO would send them."""
     like = next(iter(World.small().locations.values()))
-    return [msgspec.json.encode(_location(like, number)) for number in range(evses // EVSES_PER_LOCATION)]
+    return [encode(_location(like, number)) for number in range(evses // EVSES_PER_LOCATION)]
 
 
 def _location(like: dict, number: int) -> dict:
@@ -96,7 +98,7 @@ def evse_paths(evses: int) -> list[str]:
 def cdrs(uids: list[str], count: int) -> list[bytes]:
     """CDRs of the month that are like each other in everything but card, time and energy."""
     dice, like = random.Random(1), cdr_like()
-    return [msgspec.json.encode(_cdr(like, number, uids[number % len(uids)], dice)) for number in range(count)]
+    return [encode(_cdr(like, number, uids[number % len(uids)], dice)) for number in range(count)]
 
 
 def cdr_like() -> dict:
