@@ -50,7 +50,7 @@ def ocr_reference(digits: str) -> str:
     """A Swedish OCR number: the digits, their count with both check digits (last figure), and a Luhn check digit.
 
     >>> ocr_reference("100000123")
-    '10000012315'
+    '10000012319'
     """
     if not digits.isdecimal() or len(digits) + 2 > OCR_LENGTH:
         raise ValueError(f"{digits!r} makes no OCR number")

@@ -6,9 +6,12 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from apps.billing.models import Invoice, InvoiceLine
+from apps.charging.models import Cdr
 from apps.money import minor_unit
 
 CHUNK = 2000
+
+UNREAD = ("details", "charge__explanation", "charge__cdr__body", "charge__cdr__content_hash", "charge__cdr__warnings")
 
 RELATED = ("charge__cdr__party", "charge__contract__driver", "charge__plan_price__plan", "charge__cdr__token")
 
@@ -24,7 +27,7 @@ def lines(period: date) -> Iterator[InvoiceLine]:
     found = InvoiceLine.objects.filter(invoice__period=period)
     found = found.order_by("invoice__series__prefix", "invoice__sequence", "position")
     documents = ("invoice__account", "invoice__corrects", "invoice__payment")
-    return found.select_related(*documents, *RELATED).iterator(CHUNK)
+    return found.select_related(*documents, *RELATED).defer(*UNREAD).iterator(CHUNK)
 
 
 def describe_document(invoice: Invoice) -> dict:
@@ -61,7 +64,7 @@ def describe_line(line: InvoiceLine) -> dict:
         "driver": charge.contract.driver.name,
         "contract_id": charge.contract.contract_id,
         "plan": charge.plan_price.plan.name,
-        **describe_cdr(charge.cdr),
+        **describe_cdr(charge.cdr, -1 if line.invoice.kind == Invoice.Kind.CREDIT_NOTE else 1),
         "vat_rate": line.vat_rate,
         "line_net": signed(line.invoice, line.net),
         "line_gross": None if line.gross is None else signed(line.invoice, line.gross),
@@ -71,7 +74,8 @@ def describe_line(line: InvoiceLine) -> dict:
 NO_CDR = dict.fromkeys(("cdr", "cdr_uuid", "token_uid", "started_at", "ended_at", "energy_kwh", "time_hours"))
 
 
-def describe_cdr(cdr) -> dict:
+def describe_cdr(cdr: Cdr | None, sign: int) -> dict:
+    """Both CDRs of a pair tell a positive energy; what is credited counts minus (BIL-47)."""
     if cdr is None:
         return NO_CDR
     return {
@@ -80,8 +84,8 @@ def describe_cdr(cdr) -> dict:
         "token_uid": cdr.token.uid if cdr.token else cdr.token_uid,
         "started_at": cdr.started_at.astimezone(ZoneInfo("UTC")),
         "ended_at": cdr.ended_at.astimezone(ZoneInfo("UTC")),
-        "energy_kwh": cdr.energy,
-        "time_hours": cdr.time,
+        "energy_kwh": sign * cdr.energy,
+        "time_hours": sign * cdr.time,
     }
 
 
