@@ -88,13 +88,14 @@ class Command(BaseCommand):
         ]
         return answer, lines, ""
 
-    def _pull(self, now, *, party, module, full, **_options):
+    def _pull(self, _now, *, party, module, full, **_options):
+        """Each module from its own beginning: leases and marks are about when it is pulled."""
         partner = partner_of(party)
         offered = partner.feeds.values_list("module", flat=True)
         wanted = [module] if module else [name for name in PULLS if name in offered]
         if not wanted:
             raise LookupError(f"{partner} offers nothing to pull")
-        answer = {name: pull.pull_partner(PULLS[name], partner, now, full=full) for name in wanted}
+        answer = {name: pull.pull_partner(PULLS[name], partner, timezone.now(), full=full) for name in wanted}
         broken = [f"{name}: {counts['error']}" for name, counts in answer.items() if not counts["complete"]]
         return answer, [_as_line(name, counts) for name, counts in answer.items()], "; ".join(broken)
 
