@@ -84,6 +84,17 @@ def _execute(sql: str, arrays: list[list]) -> list[tuple]:
         return cursor.fetchall()
 
 
+def run_prepared(statement: str, values: dict | Sequence) -> list[tuple]:
+    """Run a frequent statement that does a message's whole work: planning it anew each time takes longer than that.
+
+    Parameters are bound by the server, so a bare NULL may need a cast. Each connection prepares it once.
+    """
+    connection.ensure_connection()
+    connection.connection.prepare_threshold = 0
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        return cursor.execute(statement, values, prepare=True).fetchall()
+
+
 def _element_type(field: models.Field) -> str:
     """The array's element type, without its limit: a cast to varchar(36) would cut silently, the column refuses."""
     kind = (field.target_field if field.is_relation else field).rel_db_type(connection)

@@ -8,7 +8,7 @@ COORDINATE = {"max_digits": 18, "decimal_places": 15}
 
 
 class Location(models.Model):
-    """Where one can charge, as its CPO last told. `details` is the canonical object without its EVSEs; shown, never decided on."""
+    """Where one can charge, as its CPO last told. `details` is the canonical object without its EVSEs, to be shown."""
 
     party = models.ForeignKey(Party, models.PROTECT, related_name="locations")
     ocpi_id = models.CharField("id", max_length=255)

@@ -6,10 +6,10 @@ In 2.1.1 a PATCH may come without `last_updated`: it is applied and leaves the s
 from datetime import datetime
 
 import msgspec
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models.expressions import RawSQL
 
-from apps.bulk import as_json
+from apps.bulk import as_json, run_prepared
 from apps.locations.models import Connector, Location
 from apps.locations.rows import connector_columns, location_columns
 from apps.locations.store import locked, locked_evse, put_connectors, put_evses, touch_evse, touch_location, unknown
@@ -65,9 +65,7 @@ def _patch_evse(party: Party, location_id: str, evse_uid: str, changes: dict) ->
         "party": party.pk, "location": location_id, "uid": evse_uid, "status": status, "at": at,
         "evse_id": (changes["evse_id"] or "") if "evse_id" in changes else None, "details": details, "cleared": cleared,
     }  # fmt: skip
-    with connection.cursor() as cursor:
-        cursor.execute(PATCH_EVSE, values)
-        was_changed, exists, _ = cursor.fetchone()
+    ((was_changed, exists, _),) = run_prepared(PATCH_EVSE, values)
     if was_changed:
         return Outcome.UPDATED
     return Outcome.STALE if exists else None
@@ -122,7 +120,9 @@ def _whole_evse(patch: msgspec.Struct, at: datetime | None) -> objects.Evse:
     said = {name: getattr(patch, name) for name in patch.__struct_fields__}
     said = {name: value for name, value in said.items() if value is not msgspec.UNSET and value is not None}
     said = ({} if at is None else {"last_updated": at}) | said
-    missing = [field.name for field in msgspec.structs.fields(objects.Evse) if field.required and field.name not in said]
+    missing = [
+        field.name for field in msgspec.structs.fields(objects.Evse) if field.required and field.name not in said
+    ]
     if missing:
         raise InvalidObject([Problem(f"evses[{patch.uid}].{name}", "required of a new EVSE") for name in missing])
     return objects.Evse(**said)

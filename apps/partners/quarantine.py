@@ -34,7 +34,7 @@ RETURNING id
 """
 
 
-def keep(  # noqa: PLR0913, PLR0917
+def keep(  # noqa: PLR0913
     partner: Partner,
     module: str,
     version: Version,

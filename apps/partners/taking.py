@@ -83,7 +83,7 @@ class Intake:
     put: Put
     newest_only: bool = True
 
-    def attempt(  # noqa: PLR0913
+    def attempt(
         self,
         partner: Partner,
         version: Version,
@@ -123,7 +123,7 @@ class Taken:
         return self
 
 
-def take(  # noqa: PLR0913
+def take(
     intake: Intake,
     partner: Partner,
     version: Version,

@@ -4,12 +4,14 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.db import connections
+from django.utils import timezone
 
 from apps.locations.models import Location
 from apps.locations.pull import PULL as LOCATIONS
 from apps.partners.models import Endpoint, Feed, Partner, Quarantined
 from apps.partners.pull import INTERVALS, OVERLAP, Pull, open_feeds, pull_due, pull_partner, want
 from apps.simulator.server import Simulator
+from emsp.intakes import PULLS
 from tests.partners.mirrors import NOW, TOKEN, connect, encoded, example, location, make_partner
 
 pytestmark = pytest.mark.django_db
@@ -283,3 +285,14 @@ def test_a_partner_that_speaks_2_1_1_names_no_owner(cpo, settings):
     cpo.serve("locations", [example("location", "2.1.1")], version="2.1.1")
     assert pull(old) == counts(1, stored=1)
     assert str(Location.objects.get().party) == "SE*LAD"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_after_a_registration_everything_that_is_offered_can_be_pulled(cpo, registered):
+    """Handshake, tokens and pull over HTTP, with what the two told each other and nothing else."""
+    now = timezone.now()
+    assert {feed.module for feed in registered.feeds.filter(due_at__lte=now)} == set(PULLS)
+    told = {name: pull_partner(each, registered, now) for name, each in PULLS.items()}
+    assert told["tariffs"] == counts(len(cpo.world.tariffs), stored=len(cpo.world.tariffs))
+    assert told["locations"] == counts(3, stored=3)
+    assert told["cdrs"] == told["sessions"] == counts(0)
