@@ -7,8 +7,7 @@ case, as CiStrings are.
 import re
 from collections.abc import Iterable
 
-from django.db.models import Q
-
+from apps.bulk import run_prepared
 from apps.ocpi import objects
 
 from .models import Partner, Party
@@ -26,20 +25,22 @@ def key_of(country_code: str, party_id: str) -> Key:
     return NO_KEY
 
 
+_FIELDS = [field.attname for field in Party._meta.concrete_fields]
+FIND = f"""
+SELECT {", ".join(_FIELDS)} FROM partners_party
+WHERE partner_id = %s::bigint
+    AND (upper(country_code), upper(party_id)) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
+"""
+
+
 def parties_of(partner: Partner, owners: Iterable[objects.Party]) -> dict[Key, Party]:
-    """Those of the owners for whom the partner may act, by their keys. Whoever is missing is foreign."""
-    wanted = {key_of(owner.country_code, owner.party_id) for owner in owners} - {NO_KEY}
+    """Those of the owners for whom the partner may act, by their keys. Whoever is missing is foreign.
+
+    Asked for every message, so it is one statement, and not the ORM's.
+    """
+    wanted = sorted({key_of(owner.country_code, owner.party_id) for owner in owners} - {NO_KEY})
     if not wanted:
         return {}
-    named = [Q(country_code__iexact=country, party_id__iexact=party) for country, party in sorted(wanted)]
-    found = partner.parties.filter(Q.create(named, connector=Q.OR))
+    rows = run_prepared(FIND, [partner.pk, *map(list, zip(*wanted, strict=True))])
+    found = [Party.from_db("default", _FIELDS, row) for row in rows]
     return {key_of(party.country_code, party.party_id): party for party in found}
-
-
-def partner_of(party: objects.Party) -> Partner:
-    """The connection by which a party is reached; LookupError where there is none."""
-    known = Party.objects.select_related("partner")
-    row = known.filter(country_code__iexact=party.country_code, party_id__iexact=party.party_id).first()
-    if row is None or row.partner is None:
-        raise LookupError(f"{party} is not a party of any partner")
-    return row.partner
