@@ -126,7 +126,7 @@ def cdr_template() -> str:
     body = like | {
         "id": "THE-ID",
         "session_id": "THE-ID",
-        "cdr_token": like["cdr_token"] | {"uid": "THE-CARD", "contract_id": ""},
+        "cdr_token": like["cdr_token"] | {"uid": "THE-CARD", "contract_id": "NOBODYS"},
     }
     return encode(body).decode()
 
