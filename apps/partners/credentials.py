@@ -9,9 +9,10 @@ import secrets
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q
 
+from apps.bulk import run_prepared
 from apps.ocpi.versions import token_forms
 
 from .models import CredentialsToken, Partner, Party
@@ -102,10 +103,8 @@ def find(header: str, now: datetime, owner: Key = NO_KEY, sender: Key = NO_KEY) 
     forms = {digest(form): form for form in token_forms(header)}
     if not forms:
         return None
-    with connection.cursor() as cursor:
-        cursor.execute(FIND, [*owner, *sender, list(forms), now])
-        row = cursor.fetchone()
-    return None if row is None else _caller(row, forms)
+    found = run_prepared(FIND, [*owner, *sender, list(forms), now])
+    return _caller(found[0], forms) if found else None
 
 
 def _caller(row: tuple, forms: dict[bytes, str]) -> Caller:

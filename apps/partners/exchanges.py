@@ -9,21 +9,28 @@ from typing import NamedTuple
 
 from django.db import connection
 
+from apps.bulk import run_prepared
 from apps.ocpi.client import Call
 
 from .models import Exchange, Partner
 
 SECRET = frozenset({"credentials"})
 
-COLUMNS = (
-    "partner_id", "direction", "module", "method", "url", "request_body", "response_body", "http_status", "status_code",
-    "error", "request_id", "correlation_id", "duration", "at",
-)  # fmt: skip
-INSERT = f"INSERT INTO partners_exchange ({', '.join(COLUMNS)})"
-KEEP = f"{INSERT} VALUES ({', '.join(['%s'] * len(COLUMNS))})"
+COLUMNS = {
+    "partner_id": "bigint", "direction": "text", "module": "text", "method": "text", "url": "text",
+    "request_body": "bytea", "response_body": "bytea", "http_status": "smallint", "status_code": "smallint",
+    "error": "text", "request_id": "text", "correlation_id": "text", "duration": "interval", "at": "timestamptz",
+}  # fmt: skip
+KEEP = f"""
+INSERT INTO partners_exchange ({", ".join(COLUMNS)})
+SELECT {", ".join(f"%s::{kind}" for kind in COLUMNS.values())}
+RETURNING id
+"""
 KEEP_LAZILY = f"""
 WITH hurry AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
-{INSERT} SELECT {", ".join(["%s"] * len(COLUMNS))} FROM hurry
+INSERT INTO partners_exchange ({", ".join(COLUMNS)})
+SELECT {", ".join(f"%s::{kind}" for kind in COLUMNS.values())} FROM hurry
+RETURNING id
 """
 """In a transaction of its own, which does not wait for the disk: a crash may lose the last half second."""
 
@@ -53,8 +60,7 @@ class Said(NamedTuple):
 def keep(said: Said) -> None:
     """Write it down: in the transaction of the work if there is one, so that both stand or neither (decision 25)."""
     clean = said.without_secrets()._replace(url=said.url.replace("\x00", "\ufffd"))
-    with connection.cursor() as cursor:
-        cursor.execute(KEEP if connection.in_atomic_block else KEEP_LAZILY, clean)
+    run_prepared(KEEP if connection.in_atomic_block else KEEP_LAZILY, clean)
 
 
 def recorder(partner: Partner | None, module: str) -> Callable[[Call], None]:

@@ -32,9 +32,11 @@ class Ocpi:
             return self.get_response(request)
         try:
             request.get_host()
-            return _view(request)
+            response = _view(request)
         except Exception as error:  # what the frame of the views could not catch, or never saw
-            return _apology(_foreseen(error), request)
+            response = _apology(_foreseen(error), request)
+        response._has_been_logged = True  # RequestLog writes the line; Django would write another about each error
+        return response
 
 
 def _view(request) -> HttpResponse:

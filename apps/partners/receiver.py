@@ -167,8 +167,8 @@ class PartnerView(APIView):
         meta = self.http_request.META
         if meta.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() != "identity":
             raise OcpiError("Bodies are sent as they are, not packed", http_status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-        if int(meta.get("CONTENT_LENGTH") or 0) > self._limit():
-            raise OcpiError(f"More than {self._limit()} bytes", http_status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        if _number(meta.get("CONTENT_LENGTH")) > self._limit():
+            raise self._too_large()
         if self.http_request.method not in SAFE and self.body.strip():
             self._check_type(meta.get("CONTENT_TYPE", ""))
 
@@ -183,12 +183,23 @@ class PartnerView(APIView):
     def body(self) -> bytes:
         """The bytes as sent; chunked ones are read to their end, where the server says that there is one."""
         meta = self.http_request.META
-        if "HTTP_TRANSFER_ENCODING" not in meta or not meta.get("wsgi.input_terminated"):
-            return self.http_request.body
-        read = meta["wsgi.input"].read(self._limit() + 1)
+        try:
+            if "HTTP_TRANSFER_ENCODING" not in meta or not meta.get("wsgi.input_terminated"):
+                return self.http_request.body
+            read = meta["wsgi.input"].read(self._limit() + 1)
+        except OSError as error:
+            raise OcpiError("The body broke off", http_status=HTTPStatus.BAD_REQUEST) from error
         if len(read) > self._limit():
-            raise OcpiError(f"More than {self._limit()} bytes", http_status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            raise self._too_large()
         return read
+
+    @property
+    def _read_body(self) -> bytes:
+        """What was read of it, and nothing that was not."""
+        return self.__dict__.get("body", b"")
+
+    def _too_large(self) -> OcpiError:
+        return OcpiError(f"More than {self._limit()} bytes", http_status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
     # What we answer
 
@@ -240,10 +251,12 @@ class PartnerView(APIView):
         return self._refused(OcpiError("Our server failed; the message is kept", status_code=3000))
 
     def _keep_body(self) -> None:
-        if self.caller and not self.is_registration and self.http_request.method not in SAFE and self.body:
+        if self.caller and not self.is_registration and self.http_request.method not in SAFE and self._read_body:
             context = {"method": self.http_request.method, "path": self.http_request.path}
             problems = [Problem("", "we failed to process it")]
-            quarantine.keep(self.partner, self.module, self.version, self.body, problems, self.now, context=context)
+            quarantine.keep(
+                self.partner, self.module, self.version, self._read_body, problems, self.now, context=context
+            )
 
     def _record(self, response: HttpResponse) -> None:
         """Strangers leave no record: they could fill the disk. The log has them."""
@@ -263,7 +276,7 @@ class PartnerView(APIView):
             module=self.module,
             method=self.http_request.method,
             url=self.http_request.get_full_path(),
-            request_body=self.__dict__.get("body", b""),
+            request_body=self._read_body,
             response_body=response.content,
             http_status=response.status_code,
             status_code=self.status_code,
@@ -292,6 +305,11 @@ class OwnedView(PartnerView):
         super()._check_routing()
         if self.caller.owner is None:
             raise UnknownObject("There is no such party for you here", status_code=2001)
+
+
+def _number(written: str | None) -> int:
+    """As Django reads Content-Length: nonsense is none."""
+    return int(written) if written and written.isascii() and written.isdigit() else 0
 
 
 def headers_of(error: OcpiError) -> dict[str, str]:

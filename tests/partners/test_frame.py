@@ -3,6 +3,7 @@
 import base64
 import gzip
 import http.client
+import io
 import json
 from urllib.parse import urlsplit
 
@@ -156,6 +157,21 @@ def test_spellings_of_json_are_taken(kind, caller):
 def test_packed_bodies_are_415(caller):
     packed = gzip.compress(b"{}")
     is_envelope(caller.call("PUT", "credentials", content=packed, headers={"Content-Encoding": "gzip"}), 415, 2000)
+
+
+CHUNKED = {"HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": "", "wsgi.input_terminated": True}
+
+
+def test_a_body_in_chunks_is_read_to_its_end(caller, client):
+    """As gunicorn hands it over: without a length, in a stream that ends. Django alone would take it for empty."""
+    header = {"HTTP_AUTHORIZATION": f"Token {caller.token}", "HTTP_HOST": "127.0.0.1"}
+
+    def patch(body):
+        stream = {"wsgi.input": io.BytesIO(body)}
+        return client.generic("PATCH", "/ocpi/2.2.1/owned/SE/LAD", content_type="", **header, **CHUNKED, **stream)
+
+    assert patch(b'{"a": 1}').json()["data"] == {"bytes": 8}
+    assert patch(b" " * (2**18 + 1)).status_code == 413
 
 
 def test_a_foreign_host_is_400_and_learns_no_url(caller, site):

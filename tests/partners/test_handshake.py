@@ -10,6 +10,7 @@ from apps.ocpi.objects import Party
 from apps.partners import credentials, handshake, peers
 from apps.partners.models import CredentialsToken, Exchange, Feed, Partner
 from apps.partners.models import Party as PartyRow
+from apps.partners.pace import Pace
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -203,11 +204,14 @@ def test_a_partner_that_is_not_private_is_not_called_on_this_machine(cpo, try_to
     assert cpo.requests.copy() == type(cpo.requests)()
 
 
-def test_a_partner_cannot_make_us_call_without_end(try_to_register):
-    for _ in range(handshake.HANDSHAKES.times):
-        assert try_to_register(token="not-the_token")["status_code"] == 3001
-    assert try_to_register()["status_code"] == 2000
-    handshake.HANDSHAKES._done.clear()
+def test_a_partner_cannot_make_us_call_without_end(cpo, invitation, as_partner, monkeypatch):
+    monkeypatch.setattr(handshake, "HANDSHAKES", Pace(2, timedelta(hours=1)))
+    answers = [
+        as_partner(invitation.token).call("POST", "credentials", json=theirs(cpo.versions_url)) for _ in range(3)
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert 3500 < int(answers[2].headers["Retry-After"]) <= 3600
+    assert len(cpo.requests) == 4  # a token it does not know is tried in either form
 
 
 # Renewal
