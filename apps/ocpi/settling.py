@@ -33,6 +33,10 @@ CODE = """
     value = o.{name}
     if value and not (value.isascii() and value.isprintable()):
         return False"""
+BLANK = """
+    value = o.{name}
+    if value and value.isspace():
+        return False"""
 CODES = """
     for value in o.{name} or ():
         if not (value.isascii() and value.isprintable()):
@@ -87,6 +91,8 @@ def _lines(field, plain: bool, scope: dict) -> Iterator[str]:
 
 def _lines_of_text(name: str, extra: dict, plain: bool) -> Iterator[str]:
     kind = extra["kind"]
+    if kind == "identity":
+        yield BLANK.format(name=name)
     if kind == "degrees":
         yield DEGREES.format(name=name, limit=extra["limit"])
     elif kind == "currency":

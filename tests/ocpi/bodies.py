@@ -27,19 +27,20 @@ def as_bytes(value) -> bytes:
 
 def without(whole: dict, path: str) -> dict:
     """The body without one field; the path names the place as a problem does: evses[0].uid."""
-    *parents, last = path.replace("[", ".[").split(".")
-    place = whole
-    for step in parents:
-        place = place[int(step[1:-1])] if step.startswith("[") else place[step]
+    place, last = _place(whole, path)
     del place[last]
     return whole
 
 
 def replaced(whole: dict, path: str, value) -> dict:
     """The body with one field set to something else."""
-    *parents, last = path.replace("[", ".[").split(".")
-    place = whole
-    for step in parents:
-        place = place[int(step[1:-1])] if step.startswith("[") else place[step]
+    place, last = _place(whole, path)
     place[last] = value
     return whole
+
+
+def _place(whole, path: str):
+    *parents, last = [int(step[1:-1]) if step.startswith("[") else step for step in path.replace("[", ".[").split(".")]
+    for step in parents:
+        whole = whole[step]
+    return whole, last

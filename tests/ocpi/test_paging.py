@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -239,7 +240,7 @@ def test_a_page_that_always_gets_lost_fails(server, peer):
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_busy_peer_is_waited_for_as_long_as_it_asks(server, peer, monkeypatch, status):
     waited = []
-    monkeypatch.setattr(client.time, "sleep", waited.append)
+    monkeypatch.setattr(client, "time", SimpleNamespace(sleep=waited.append, monotonic=time.monotonic))
     failing(server, 1, lambda handler: handler.reply(status=status, Retry_After="7"))
     assert (walk(peer, server.url()), waited) == (([1], ""), [7])
 

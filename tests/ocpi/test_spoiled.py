@@ -15,6 +15,7 @@ from tests.ocpi import bodies
 
 MANY = 3000
 SMALL = 300
+STOP = 0.2
 OBJECTS = ("location", "tariff", "session", "cdr", "token", "credentials")
 PARTS = tuple(kind for kind in bodies.KINDS if kind not in OBJECTS)
 
@@ -45,36 +46,40 @@ BYTES = [
 ]
 
 
+NAMES = ["", "id", "uid", "location", "evses", "total_cost", "\x00", "ID"]
+
+
 def spoiled(whole, chance: random.Random):
     """The body with one to three of its places changed, dropped, doubled, renamed or swapped."""
     for _ in range(chance.randint(1, 3)):
-        holder, key = chance.choice(list(places(whole)))
+        if not whole:
+            break
+        holder, key = place(whole, chance)
         change = chance.randrange(6)
         if change == 0:
             del holder[key]
         elif change == 1 and isinstance(holder, list):
             holder.insert(key, holder[key])
         elif change == 2 and isinstance(holder, dict):
-            holder[chance.choice(["", "id", "uid", "location", "evses", "total_cost", "\x00", key.upper()])] = holder[
-                key
-            ]
+            holder[chance.choice(NAMES)] = holder[key]
         elif change == 3:
-            other, name = chance.choice(list(places(whole)))
-            holder[key] = msgspec.json.decode(msgspec.json.encode(other[name]))
+            other, name = place(whole, chance)
+            holder[key] = deepcopy(other[name])
         elif change == 4:
             holder[key] = [holder[key]]
         else:
             holder[key] = deepcopy(chance.choice(VALUES))
-        if not whole:
-            break
     return whole
 
 
-def places(value):
-    for key in list(value) if isinstance(value, dict) else range(len(value)):
-        yield value, key
-        if isinstance(value[key], dict | list):
-            yield from places(value[key])
+def place(value, chance: random.Random):
+    """Any place of a body: its own fields as often as those far inside."""
+    while True:
+        key = chance.choice(list(value)) if isinstance(value, dict) else chance.randrange(len(value))
+        inside = value[key]
+        if not isinstance(inside, dict | list) or not inside or chance.random() < STOP:
+            return value, key
+        value = inside
 
 
 def cut(body: bytes, chance: random.Random) -> bytes:
