@@ -1,7 +1,7 @@
 from django.db import models
 from django.db.models import Q
 
-from apps.charging.models import EXACT, Cdr, are_numbers, are_numbers
+from apps.charging.models import EXACT, Cdr, are_numbers
 from apps.drivers.models import Account, Contract
 
 from .plans import Plan, PlanPrice
@@ -57,7 +57,9 @@ class Charge(models.Model):
                 name="charge_one_fee_per_contract_and_part_of_month",
             ),
             models.CheckConstraint(condition=Q(kind="FEE") ^ Q(cdr__isnull=False), name="charge_of_a_cdr_or_a_fee"),
-            models.CheckConstraint(condition=Q(kind="CREDIT") ^ Q(reverses=None), name="charge_credit_reverses_another"),
+            models.CheckConstraint(
+                condition=Q(kind="CREDIT") ^ Q(reverses=None), name="charge_credit_reverses_another"
+            ),
             *are_numbers("charge", "amount"),
             models.CheckConstraint(
                 condition=Q(vat_category="S", vat_rate__isnull=False) | ~Q(vat_category="S") & Q(vat_rate=None),
