@@ -39,7 +39,6 @@ class Partner(models.Model):
         help_text="How our calls spell the credentials token (TR-03).",
     )
     outbound_token = models.TextField(blank=True, editable=False, help_text="Sealed; see partners/sealing.py.")
-    previous_outbound_token = models.TextField(blank=True, editable=False)
     roles = models.JSONField("roles as the partner sent them", default=list, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     connected_at = models.DateTimeField(null=True, blank=True, editable=False)
