@@ -135,7 +135,7 @@ def test_a_cdr_is_found_by_its_owner_and_id(charge, name):
         str(2**70),
         "½",
         "²",
-        str(uuid.uuid4()),
+        str(uuid.UUID(int=7)),
         "",
         "CDR-0001",
     ],

@@ -151,7 +151,7 @@ class TestPlaces:
         party.save()
         assert (code(stranger("GET", place)), code(call("GET", place))) == ((200, 1000), (404, 2000))
 
-    @pytest.mark.parametrize("name", [str(uuid.uuid4()), "CDR-1", "1", "%00"])
+    @pytest.mark.parametrize("name", [str(uuid.UUID(int=7)), "CDR-1", "1", "%00"])
     def test_what_there_is_not_is_not_found(self, name, call):
         assert call("GET", f"cdrs/{name}").status_code == 404
 
