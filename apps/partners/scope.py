@@ -44,3 +44,12 @@ def parties_of(partner: Partner, owners: Iterable[objects.Party]) -> dict[Key, P
     rows = run_prepared(FIND, [partner.pk, *map(list, zip(*wanted, strict=True))])
     found = [Party.from_db("default", _FIELDS, row) for row in rows]
     return {key_of(party.country_code, party.party_id): party for party in found}
+
+
+def partner_of(party: objects.Party) -> Partner:
+    """The connection by which a party is reached; LookupError where there is none."""
+    known = Party.objects.select_related("partner")
+    row = known.filter(country_code__iexact=party.country_code, party_id__iexact=party.party_id).first()
+    if row is None or row.partner is None:
+        raise LookupError(f"{party} is not a party of any partner")
+    return row.partner
