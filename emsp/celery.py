@@ -29,5 +29,8 @@ app.conf.beat_schedule = {
     "rate CDRs": {"task": "apps.billing.tasks.rate_new_cdrs", "schedule": 30},
     "render documents": {"task": "apps.billing.tasks.render_documents", "schedule": 60},
     "tell partners of changed cards": {"task": "apps.tokens.tasks.sweep_tokens", "schedule": 30},
-    "compare all cards with all partners": {"task": "apps.tokens.tasks.enlist_tokens", "schedule": crontab(minute="17")},
+    "compare all cards with all partners": {
+        "task": "apps.tokens.tasks.enlist_tokens",
+        "schedule": crontab(minute="17"),
+    },
 }

@@ -21,6 +21,7 @@ from emsp.servers import PostgreSQL, Server, ServerFailed, Valkey
 PROJECT = Path(__file__).resolve().parent.parent
 ENV_FILE = PROJECT / ".env"
 DATABASE = "emsp"
+TMP = Path("/tmp")  # noqa: S108  short, which the path of a socket must be; claim_sockets looks whose folder it is
 
 
 class Refused(Exception):
@@ -54,7 +55,7 @@ def data_dir() -> Path:
 def sockets() -> Path:
     """A short folder, since the path of a socket may hold about a hundred bytes; one per DATA_DIR."""
     short = hashlib.sha256(str(data_dir()).encode()).hexdigest()[:12]
-    base = Path("/tmp") if os.access("/tmp", os.W_OK) else Path(tempfile.gettempdir())
+    base = TMP if os.access(TMP, os.W_OK) else Path(tempfile.gettempdir())
     return base / f"emsp-{os.getuid()}-{short}"
 
 
@@ -121,7 +122,7 @@ def write_once(file: Path, text: str) -> None:
     except FileExistsError:
         pass  # another process was first, and its file is as good
     finally:
-        os.unlink(name)
+        Path(name).unlink()
 
 
 def make_private(folder: Path) -> None:

@@ -162,7 +162,9 @@ class PostgreSQL(Server):
         command = [*prefix, self.programs / program, *arguments]
         # To a file: a pipe would stay open for as long as the server that inherits it runs.
         with open(self.log.with_suffix(".start"), "w+") as said:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd="/", **identity)
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd="/", check=False, **identity
+            )
             said.seek(0)
             if done.returncode:
                 raise self.failure(f"failed: {program} said {said.read().strip()!r}")
@@ -232,4 +234,9 @@ def is_alive(pid: int) -> bool:
 def can_unshare() -> bool:
     if not shutil.which("unshare"):
         return False
-    return subprocess.run([*NAMESPACE, "true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+    return (
+        subprocess.run(
+            [*NAMESPACE, "true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+        ).returncode
+        == 0
+    )

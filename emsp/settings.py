@@ -4,7 +4,6 @@ Only facts about the deployment are here. What the business decides (rates, plan
 """
 
 import os
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,7 +22,9 @@ def required(name: str, otherwise) -> str:
     """A variable that production must set; in local mode there is something that works."""
     value = os.environ.get(name) or (otherwise() if LOCAL_MODE else None)
     if not value:
-        raise ImproperlyConfigured(f"{name} is not set. SECRET_KEY or DATABASE_URL is, so this is production: see .env.example")
+        raise ImproperlyConfigured(
+            f"{name} is not set. SECRET_KEY or DATABASE_URL is, so this is production: see .env.example"
+        )
     return value
 
 
@@ -127,7 +128,7 @@ SESSION_COOKIE_AGE = 12 * 60 * 60
 # Safety on the wire. Behind a proxy that ends TLS, TRUST_PROXY says that its X-Forwarded-Proto is its own word.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("TRUST_PROXY", default=False) else None
 SECURE_SSL_REDIRECT = IS_HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^ocpi/", r"^healthz$", r"^readyz$", r"^metrics$"]  # OCPI is never redirected; probes are inside
+SECURE_REDIRECT_EXEMPT = [r"^ocpi/", r"^(healthz|readyz|metrics)$"]  # OCPI is never redirected; probes come from inside
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31536000) if IS_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IS_HTTPS
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
@@ -196,7 +197,9 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SOFT_TIME_LIMIT = 240
-CELERY_TASK_TIME_LIMIT = 300  # below the visibility timeout by three: a message does not come again while it is worked on
+CELERY_TASK_TIME_LIMIT = (
+    300  # below the visibility timeout by three: a message does not come again while it is worked on
+)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True

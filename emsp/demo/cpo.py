@@ -26,7 +26,7 @@ class Operator:
         url = f"http://127.0.0.1:{self._port()}/control/{act}"
         key = {"X-Control-Key": (self.folder / "control.key").read_text().strip()}
         body = json.dumps(said).encode() if said else None
-        request = urllib.request.Request(url, data=body, headers=key)  # noqa: S310 our own machine
+        request = urllib.request.Request(url, data=body, headers=key)
         with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
             return json.load(answer)
 

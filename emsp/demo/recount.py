@@ -69,8 +69,8 @@ class Expected:
         self.documents = self._documents()
 
     def _taken_back(self) -> set[str]:
-        credits = {key: cdr["credit_reference"] for key, cdr in self.cdrs.items() if cdr["credit"]}
-        return {key for pair in credits.items() for key in pair}
+        taken = {key: cdr["credit_reference"] for key, cdr in self.cdrs.items() if cdr["credit"]}
+        return {key for pair in taken.items() for key in pair}
 
     def _lines(self) -> Iterator[tuple[str, dict]]:
         for key, cdr in self.cdrs.items():
