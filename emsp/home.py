@@ -377,6 +377,8 @@ def navigation(request: HttpRequest) -> list[dict]:
 
 def section(request: HttpRequest, title: str, entries: list[tuple]) -> dict:
     items = [
-        {"title": name, "icon": icon, "link": url_of(model)} for name, model, icon in entries if may_view(request, model)
+        {"title": name, "icon": icon, "link": url_of(model)}
+        for name, model, icon in entries
+        if may_view(request, model)
     ]
     return {"title": title, "separator": True, "items": items}

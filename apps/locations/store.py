@@ -116,9 +116,7 @@ def put_evse(party: Party, location_id: str, evse: objects.Evse, now: datetime) 
     raise unknown(party, now, f"location {location_id} is not known here")
 
 
-def put_connector(
-    party: Party, location_id: str, evse_uid: str, connector: objects.Connector, now: datetime
-) -> Stored:
+def put_connector(party: Party, location_id: str, evse_uid: str, connector: objects.Connector, now: datetime) -> Stored:
     """Store a whole connector of an EVSE that we know; its parents are as new as it is (LOC-01)."""
     with transaction.atomic():
         place = locked(party, location_id)

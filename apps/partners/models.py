@@ -29,13 +29,18 @@ class Partner(models.Model):
     name = models.CharField(max_length=100)
     role = models.CharField(max_length=3, choices=Role.choices, default=Role.CPO)
     state = models.CharField(max_length=12, choices=State.choices, default=State.INVITED, editable=False)
-    version = models.CharField("OCPI version", max_length=10, blank=True, editable=False, help_text="Empty: not connected.")
+    version = models.CharField(
+        "OCPI version", max_length=10, blank=True, editable=False, help_text="Empty: not connected."
+    )
     versions_url = models.URLField(max_length=255, blank=True, editable=False)
     is_private = models.BooleanField(
         "private host", default=False, help_text="May use http and hosts named in OCPI_PRIVATE_HOSTS. For tests only."
     )
     token_form = models.CharField(
-        "token in the header", max_length=6, choices=TokenForm.choices, default=TokenForm.AUTO,
+        "token in the header",
+        max_length=6,
+        choices=TokenForm.choices,
+        default=TokenForm.AUTO,
         help_text="How our calls spell the credentials token (TR-03).",
     )
     outbound_token = models.TextField(blank=True, editable=False, help_text="Sealed; see partners/sealing.py.")

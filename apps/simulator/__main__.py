@@ -19,15 +19,21 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with simulator:
-        sys.stdout.write(f"simulated CPO at {simulator.versions_url}, seed {options.seed}, data in {options.data_dir}\n")
+        sys.stdout.write(
+            f"simulated CPO at {simulator.versions_url}, seed {options.seed}, data in {options.data_dir}\n"
+        )
         sys.stdout.flush()
         stop.wait()
     return 0
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m apps.simulator", description="A charge point operator to play with.")
-    parser.add_argument("--data-dir", type=Path, required=True, help="port, credentials, objects and ledger are kept here")
+    parser = argparse.ArgumentParser(
+        prog="python -m apps.simulator", description="A charge point operator to play with."
+    )
+    parser.add_argument(
+        "--data-dir", type=Path, required=True, help="port, credentials, objects and ledger are kept here"
+    )
     parser.add_argument("--port", type=int, help="on 127.0.0.1; else the one of last time, else any free one")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--month", help="YYYY-MM, of the CDRs")

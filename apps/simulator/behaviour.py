@@ -21,7 +21,16 @@ HANDS = 4
 
 
 class Behaviour:
-    def __init__(self, world: World, emsp: Emsp, interfaces: Interfaces, ledger: Ledger, memory: Memory, clock: Callable[[], datetime], seed: int):  # noqa: PLR0913
+    def __init__(
+        self,
+        world: World,
+        emsp: Emsp,
+        interfaces: Interfaces,
+        ledger: Ledger,
+        memory: Memory,
+        clock: Callable[[], datetime],
+        seed: int,
+    ):  # noqa: PLR0913
         self.world = world
         self.emsp = emsp
         self.interfaces = interfaces
@@ -57,7 +66,11 @@ class Behaviour:
     def authorize(self, uids: list[str], type: str = "RFID", with_location: bool = True) -> dict[str, Any]:  # noqa: A002
         """Cards are held to readers (mod_tokens, POST Method)."""
         places = self._places("authorize")
-        return {"answers": [self._authorize(uid, type, places[n % len(places)], with_location) for n, uid in enumerate(uids)]}
+        return {
+            "answers": [
+                self._authorize(uid, type, places[n % len(places)], with_location) for n, uid in enumerate(uids)
+            ]
+        }
 
     def _authorize(self, uid: str, kind: str, place: Place, with_location: bool = True) -> dict[str, Any]:
         where = {"location_id": place.location["id"], "evse_uids": [place.evse["uid"]]} if with_location else None
@@ -66,7 +79,9 @@ class Behaviour:
         told = answer.data if isinstance(answer.data, dict) else {}
         facts = {"allowed": told.get("allowed"), "reference": told.get("authorization_reference")}
         at_place = {"location_id": place.location["id"], "evse_uid": place.evse["uid"]}
-        self.ledger.write(self.clock(), "authorization", uid, party, answer, token_uid=uid, type=kind, **at_place, **facts)
+        self.ledger.write(
+            self.clock(), "authorization", uid, party, answer, token_uid=uid, type=kind, **at_place, **facts
+        )
         return {"uid": uid, "http_status": answer.http_status, "status_code": answer.status_code, **facts}
 
     def sessions(self, count: int = 20, completed: int | None = None, others: int = 5) -> dict[str, Any]:
@@ -93,10 +108,14 @@ class Behaviour:
         self._set_status(place, "CHARGING")
         self._push_session("PUT", body, body)
         halfway = records.priced(place, stretches[:1])
-        body = self._push_session("PATCH", body, records.progress(halfway, place, 0, self.clock() - timedelta(seconds=2)))
+        body = self._push_session(
+            "PATCH", body, records.progress(halfway, place, 0, self.clock() - timedelta(seconds=2))
+        )
         if not is_ending:
             return "ACTIVE"
-        body = self._push_session("PATCH", body, records.progress(asked, place, len(halfway.stretches), self.clock() - timedelta(seconds=1)))
+        body = self._push_session(
+            "PATCH", body, records.progress(asked, place, len(halfway.stretches), self.clock() - timedelta(seconds=1))
+        )
         self._push_session("PATCH", body, records.completion(stretches[-1].end, self.clock()))
         self._set_status(place, "AVAILABLE")
         return "COMPLETED"
@@ -110,10 +129,17 @@ class Behaviour:
         answer = self.emsp.send_patiently(method, "sessions", path, sent, _party(held))
         facts = {"token_uid": held["cdr_token"]["uid"], "kwh": str(grown["kwh"]), "session_status": grown["status"]}
         reference = held.get("authorization_reference")
-        self.ledger.write(self.clock(), "session", held["id"], _party(held), answer, method=method, reference=reference, **facts)
+        self.ledger.write(
+            self.clock(), "session", held["id"], _party(held), answer, method=method, reference=reference, **facts
+        )
         return grown
 
-    def status(self, count: int = 5, skip: int = 0, statuses: Iterable[str] = ("OUTOFORDER", "BLOCKED", "INOPERATIVE", "AVAILABLE")) -> dict[str, Any]:
+    def status(
+        self,
+        count: int = 5,
+        skip: int = 0,
+        statuses: Iterable[str] = ("OUTOFORDER", "BLOCKED", "INOPERATIVE", "AVAILABLE"),
+    ) -> dict[str, Any]:
         """EVSEs change by themselves, apart from the first `skip` of those that sessions use."""
         places, kinds = self._places("sessions")[skip:][:count], list(statuses)
         answers = [self._set_status(place, kinds[number % len(kinds)]) for number, place in enumerate(places)]
@@ -125,7 +151,9 @@ class Behaviour:
         location = self.world.set_status(place.location["id"], place.evse["uid"], status, at)
         self.interfaces.put("locations", location)
         path = f"/{location['country_code']}/{location['party_id']}/{location['id']}/{place.evse['uid']}"
-        answer = self.emsp.send_patiently("PATCH", "locations", path, {"status": status, "last_updated": at}, _party(location))
+        answer = self.emsp.send_patiently(
+            "PATCH", "locations", path, {"status": status, "last_updated": at}, _party(location)
+        )
         facts = {"location_id": location["id"], "evse_status": status}
         self.ledger.write(self.clock(), "evse_status", place.evse["uid"], _party(location), answer, **facts)
         return answer
@@ -133,11 +161,16 @@ class Behaviour:
     def publish(self, locations: int | None = None, tariffs: int | None = None) -> dict[str, Any]:
         """Whole objects by PUT, as a CPO does when it changed them."""
         outcomes: Counter[str] = Counter()
-        for module, shelf, count in (("tariffs", self.world.tariffs, tariffs), ("locations", self.world.locations, locations)):
+        for module, shelf, count in (
+            ("tariffs", self.world.tariffs, tariffs),
+            ("locations", self.world.locations, locations),
+        ):
             for body in list(shelf.values())[:count]:
                 path = f"/{body['country_code']}/{body['party_id']}/{body['id']}"
                 answer = self.emsp.send_patiently("PUT", module, path, body, _party(body))
-                self.ledger.write(self.clock(), module.removesuffix("s"), body["id"], _party(body), answer, method="PUT")
+                self.ledger.write(
+                    self.clock(), module.removesuffix("s"), body["id"], _party(body), answer, method="PUT"
+                )
                 outcomes[f"{module} {answer.outcome}"] += 1
         return dict(outcomes)
 
@@ -158,7 +191,9 @@ class Behaviour:
         outcome = self._push_cdr(Planned(body))
         return {"authorization": told, "session_id": session["id"], "cdr": body["id"], "outcome": outcome}
 
-    def cdrs(self, month: str | None = None, count: int = 2500, pull_only: int = 120, odd: bool = True, checked: int = 3) -> dict[str, Any]:
+    def cdrs(
+        self, month: str | None = None, count: int = 2500, pull_only: int = 120, odd: bool = True, checked: int = 3
+    ) -> dict[str, Any]:
         """The CDRs of a month: each is on our shelf once it was pushed, those for the pull come last; what was answered
         before an interruption is not sent again."""
         planned = self._plan(month or self.memory.get("month"), count, pull_only, odd)
@@ -215,7 +250,9 @@ class Behaviour:
 
     def valid_tokens(self) -> list[dict[str, Any]]:
         """Cards a reader of ours would let charge."""
-        return sorted((token for token in self.interfaces.tokens.values() if token["valid"]), key=lambda token: token["uid"])
+        return sorted(
+            (token for token in self.interfaces.tokens.values() if token["valid"]), key=lambda token: token["uid"]
+        )
 
     def _places(self, purpose: str) -> list[Place]:
         places = list(self.world.places())

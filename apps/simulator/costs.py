@@ -13,7 +13,12 @@ from zoneinfo import ZoneInfo
 GRID = timedelta(seconds=36)
 KNOWN = {"start_time", "end_time", "day_of_week", "min_power", "max_power", "min_duration"}
 WEEKDAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
-TOTALS = {"FLAT": "total_fixed_cost", "ENERGY": "total_energy_cost", "TIME": "total_time_cost", "PARKING_TIME": "total_parking_cost"}
+TOTALS = {
+    "FLAT": "total_fixed_cost",
+    "ENERGY": "total_energy_cost",
+    "TIME": "total_time_cost",
+    "PARKING_TIME": "total_parking_cost",
+}
 
 
 class Stretch(NamedTuple):

@@ -45,7 +45,9 @@ class World:
         tariffs = {tariff["id"]: tariff for tariff in _tariffs()}
         sites = _choose_sites(locations)
         sizes = _share_out(rng, len(sites), evses)
-        made = [_location(rng, number, site, size) for number, (site, size) in enumerate(zip(sites, sizes, strict=True), 1)]
+        made = [
+            _location(rng, number, site, size) for number, (site, size) in enumerate(zip(sites, sizes, strict=True), 1)
+        ]
         return cls({location["id"]: location for location in made}, tariffs)
 
     @classmethod
@@ -141,7 +143,18 @@ def _evse(site: Site, number: int, index: int, is_dc: bool) -> dict[str, Any]:
 
 def _connectors(country: str, number: int, is_dc: bool) -> list[dict[str, Any]]:
     if not is_dc:
-        return [_connector("1", "IEC_62196_T2", "SOCKET", "AC_3_PHASE", 230, 32 if number % 2 else 16, None, _ac_tariff(country, number))]
+        return [
+            _connector(
+                "1",
+                "IEC_62196_T2",
+                "SOCKET",
+                "AC_3_PHASE",
+                230,
+                32 if number % 2 else 16,
+                None,
+                _ac_tariff(country, number),
+            )
+        ]
     first = _connector("1", "IEC_62196_T2_COMBO", "CABLE", "DC", 920, 400, 150000, f"{country}-DC")
     second = _connector("2", "CHADEMO", "CABLE", "DC", 500, 125, 50000, f"{country}-DC")
     return [first, second] if number % 8 == 1 else [first]
@@ -176,15 +189,34 @@ def _tariffs_of(country: str) -> list[dict[str, Any]]:
     """Prices without VAT, so that each restriction makes a difference that can be seen."""
     sek = country == "SE"
     day, night, quick, slow, start, parking = (
-        Decimal(text) for text in (("3.20 2.40 5.20 4.20 5.00 30.00" if sek else "0.45 0.35 0.69 0.55 0.50 3.00").split())
+        Decimal(text)
+        for text in (("3.20 2.40 5.20 4.20 5.00 30.00" if sek else "0.45 0.35 0.69 0.55 0.50 3.00").split())
     )
     workdays = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY"]
     energy, flat, parked = (_price(country, kind) for kind in ("ENERGY", "FLAT", "PARKING_TIME"))
     return [
         _tariff(country, "DAY", [_element(energy(day), start_time="06:00", end_time="22:00"), _element(energy(night))]),
-        _tariff(country, "WORK", [_element(energy(day), day_of_week=workdays, start_time="07:00", end_time="19:00"), _element(energy(night))]),
-        _tariff(country, "DC", [_element(energy(slow), max_power=Decimal(50)), _element(energy(quick), min_power=Decimal(50))]),
-        _tariff(country, "PARK", [_element(flat(start), energy(night)), _element(parked(parking), start_time="08:00", end_time="20:00", min_duration=7200)]),
+        _tariff(
+            country,
+            "WORK",
+            [
+                _element(energy(day), day_of_week=workdays, start_time="07:00", end_time="19:00"),
+                _element(energy(night)),
+            ],
+        ),
+        _tariff(
+            country,
+            "DC",
+            [_element(energy(slow), max_power=Decimal(50)), _element(energy(quick), min_power=Decimal(50))],
+        ),
+        _tariff(
+            country,
+            "PARK",
+            [
+                _element(flat(start), energy(night)),
+                _element(parked(parking), start_time="08:00", end_time="20:00", min_duration=7200),
+            ],
+        ),
         _tariff(country, "FREE", [_element(flat(Decimal("0.00")))]),
     ]
 

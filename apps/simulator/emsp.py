@@ -56,11 +56,21 @@ class Emsp:
                 return endpoint["url"].rstrip("/")
         raise LookupError(f"the eMSP offers no {module} as {role}")
 
-    def send(self, method: str, module: str, path: str = "", body: Any = None, party: str | None = None, role: str = "RECEIVER") -> Answer:
+    def send(
+        self,
+        method: str,
+        module: str,
+        path: str = "",
+        body: Any = None,
+        party: str | None = None,
+        role: str = "RECEIVER",
+    ) -> Answer:
         """One call to a functional module, with routing headers (transport_and_format, Message Routing Headers)."""
         return self.call(method, self.url(module, role) + path, body, routing=routing(party, self.party))
 
-    def send_patiently(self, method: str, module: str, path: str = "", body: Any = None, party: str | None = None) -> Answer:
+    def send_patiently(
+        self, method: str, module: str, path: str = "", body: Any = None, party: str | None = None
+    ) -> Answer:
         """A busy eMSP is asked again; every other failure is left for the pull (transport_and_format, Offline behaviour)."""
         for _ in range(PATIENCE):
             answer = self.send(method, module, path, body, party)
@@ -69,7 +79,15 @@ class Emsp:
             time.sleep(min(float(answer.headers.get("retry-after", 1)), 2))
         return answer
 
-    def call(self, method: str, url: str, body: Any = None, *, token: str | None = None, routing: dict[str, str] | None = None) -> Answer:
+    def call(
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        *,
+        token: str | None = None,
+        routing: dict[str, str] | None = None,
+    ) -> Answer:
         """`body` is an object, or bytes to be sent as they are."""
         headers = {
             "Authorization": authorization(token or self.memory.get("token_for_us") or ""),

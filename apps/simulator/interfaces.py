@@ -21,7 +21,9 @@ PAGE = 100
 class Interfaces:
     """`shelves` by (version, module); `base_url` is ours, without a slash at the end."""
 
-    def __init__(self, registration: Registration, ledger: Ledger, journal: Journal, clock: Callable[[], datetime], base_url: str):
+    def __init__(
+        self, registration: Registration, ledger: Ledger, journal: Journal, clock: Callable[[], datetime], base_url: str
+    ):
         self.registration = registration
         self.ledger = ledger
         self.journal = journal
@@ -69,7 +71,9 @@ class Interfaces:
             return self._error(404, 2000, "there is nothing at this URL")
         return self._of_version(request, parts[0], parts[1:], known, struck)
 
-    def _of_version(self, request: Request, version: str, parts: list[str], known: str, struck: dict[str, Any]) -> Reply:
+    def _of_version(
+        self, request: Request, version: str, parts: list[str], known: str, struck: dict[str, Any]
+    ) -> Reply:
         if not parts:
             return self._details(request, version)
         if parts == ["credentials"]:
@@ -97,7 +101,8 @@ class Interfaces:
             return self._error(405, 2000, "GET")
         modules = [("credentials", "SENDER"), ("tokens", "RECEIVER"), *((module, "SENDER") for module in SENT)]
         endpoints = [
-            {"identifier": module, "role": role, "url": f"{self.base_url}/ocpi/{version}/{module}"} for module, role in modules
+            {"identifier": module, "role": role, "url": f"{self.base_url}/ocpi/{version}/{module}"}
+            for module, role in modules
         ]
         if version == "2.1.1":
             endpoints = [{name: entry[name] for name in ("identifier", "url")} for entry in endpoints]
@@ -109,7 +114,9 @@ class Interfaces:
         if request.method not in allowed:
             return self._error(405, 2000, ", ".join(allowed))
         if request.method == "GET":
-            return answer(self.clock(), self.registration.credentials(presented_tokens(request.headers["Authorization"])[0]))
+            return answer(
+                self.clock(), self.registration.credentials(presented_tokens(request.headers["Authorization"])[0])
+            )
         if request.method == "DELETE":
             self.registration.forget()
             self.ledger.write(self.clock(), "registration", None, act="deleted by the eMSP")
@@ -123,7 +130,9 @@ class Interfaces:
             return answer(self.clock(), code=2001, message=f"not credentials: {reason!r}")
         except LookupError as reason:
             return answer(self.clock(), code=3001, message=str(reason))
-        self.ledger.write(self.clock(), "registration", None, self.registration.emsp.party, act=f"{request.method} by the eMSP")
+        self.ledger.write(
+            self.clock(), "registration", None, self.registration.emsp.party, act=f"{request.method} by the eMSP"
+        )
         return answer(self.clock(), credentials)
 
     def _token(self, request: Request, parts: list[str]) -> Reply:
@@ -174,7 +183,10 @@ class Interfaces:
         """(transport_and_format, Pagination)"""
         query = request.query
         items = self.shelf(module, version).between(query.get("date_from"), query.get("date_to"))
-        offset, ceiling = int(query.get("offset", 0)), int(struck.get("page_limit") or (1 if "page_limit" in struck else PAGE))
+        offset, ceiling = (
+            int(query.get("offset", 0)),
+            int(struck.get("page_limit") or (1 if "page_limit" in struck else PAGE)),
+        )
         limit = max(min(int(query.get("limit", ceiling)), ceiling), 1)
         if "shrinking_page" in struck and offset:
             items = items[1:]
@@ -182,7 +194,9 @@ class Interfaces:
         reply = list_answer(self.clock(), [item.body for item in page])
         reply.headers |= {"X-Total-Count": str(len(items)), "X-Limit": str(ceiling)}
         if offset + limit < len(items):
-            reply.headers["Link"] = f'<{self._next(request, version, module, offset + limit, limit, struck)}>; rel="next"'
+            reply.headers["Link"] = (
+                f'<{self._next(request, version, module, offset + limit, limit, struck)}>; rel="next"'
+            )
         if "no_headers" in struck:
             reply.headers.clear()
         facts = {"module": module, "offset": offset, "total": len(items), "ids": [item.key for item in page]}
@@ -191,7 +205,9 @@ class Interfaces:
         self.ledger.write(self.clock(), "served", f"{version} {module}", **facts)
         return reply
 
-    def _next(self, request: Request, version: str, module: str, offset: int, limit: int, struck: dict[str, Any]) -> str:
+    def _next(
+        self, request: Request, version: str, module: str, offset: int, limit: int, struck: dict[str, Any]
+    ) -> str:
         if "foreign_next" in struck:
             return str(struck["foreign_next"] or "http://203.0.113.9/ocpi/next")
         filters = {name: request.query[name] for name in ("date_from", "date_to") if name in request.query}

@@ -41,7 +41,9 @@ class Ledger:
             (entry["kind"], entry["outcome"]) for entry in self.entries()
         )
 
-    def write(self, at: datetime, kind: str, key: str | None, party: str | None = None, answer: Any = None, **facts: Any):
+    def write(
+        self, at: datetime, kind: str, key: str | None, party: str | None = None, answer: Any = None, **facts: Any
+    ):
         entry = {
             "at": utc(at),
             "kind": kind,

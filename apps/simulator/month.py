@@ -90,7 +90,9 @@ class Month:
 
     def _free(self, places: list[Place], slot: Slot) -> Place:
         free = [place for place in places if (place.evse["uid"], slot) not in self._taken]
-        place = self.rng.choice(free or [place for place in self.places if (place.evse["uid"], slot) not in self._taken] or places)
+        place = self.rng.choice(
+            free or [place for place in self.places if (place.evse["uid"], slot) not in self._taken] or places
+        )
         self._taken.add((place.evse["uid"], slot))
         return place
 
@@ -132,7 +134,11 @@ class Month:
 
     def _stranger(self) -> dict[str, Any]:
         like = self.tokens[0]
-        return like | {"uid": "04D00DFEED0B0E", "type": "RFID", "contract_id": f"{like['country_code']}{like['party_id']}CSTRANGE1"}
+        return like | {
+            "uid": "04D00DFEED0B0E",
+            "type": "RFID",
+            "contract_id": f"{like['country_code']}{like['party_id']}CSTRANGE1",
+        }
 
     def _replacement(self, original: dict[str, Any]) -> dict[str, Any]:
         """The same stay, the same session, metered and charged anew."""
@@ -167,4 +173,3 @@ def _with_wrong_total(body: dict[str, Any]) -> dict[str, Any]:
 
 def _without(body: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in body.items() if key != name}
-

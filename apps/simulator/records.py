@@ -85,7 +85,12 @@ def periods(asked: Bill, tariff_id: str) -> list[dict[str, Any]]:
 
 def period(stretch: Stretch, tariff_id: str) -> dict[str, Any]:
     if stretch.power:
-        volumes = {"ENERGY": stretch.energy, "TIME": stretch.hours, "MAX_POWER": stretch.power, "MIN_POWER": stretch.power}
+        volumes = {
+            "ENERGY": stretch.energy,
+            "TIME": stretch.hours,
+            "MAX_POWER": stretch.power,
+            "MIN_POWER": stretch.power,
+        }
     else:
         volumes = {"PARKING_TIME": stretch.hours}
     return {
@@ -170,4 +175,3 @@ def facts(body: dict[str, Any]) -> dict[str, Any]:
         "credit": body.get("credit", False),
         "credit_reference": body.get("credit_reference_id"),
     }
-

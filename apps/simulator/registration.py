@@ -26,7 +26,7 @@ class Registration:
         return self.memory.get("token_a")
 
     def known_as(self, tokens: list[str]) -> str | None:
-        """"emsp", "stranger" (has our token A) or None."""
+        """ "emsp", "stranger" (has our token A) or None."""
         if any(token in self.memory.get("tokens_of_emsp", []) for token in tokens):
             return "emsp"
         given = self.memory.get("token_a")
@@ -56,7 +56,9 @@ class Registration:
         answer = self.emsp.call(method, self.emsp.url("credentials"), self.credentials(ours), token=token)
         if answer.is_ok:
             self._keep(answer.data, [ours])
-            self.memory.put(published=published, emsp_endpoints=self.emsp.discover(answer.data["url"], answer.data["token"]))
+            self.memory.put(
+                published=published, emsp_endpoints=self.emsp.discover(answer.data["url"], answer.data["token"])
+            )
         elif answer.outcome == "REFUSED":
             self.memory.put(tokens_of_emsp=before)
         return answer

@@ -34,7 +34,16 @@ REMEMBERED_REQUESTS = 1000
 class Simulator:
     """Port 0 is any free one; `world` is the small one unless given, and of the folder once it has been used."""
 
-    def __init__(self, data_dir: Path | str, *, world: World | None = None, port: int = 0, seed: int = 1, month: str | None = None, clock: Callable[[], datetime] = lambda: datetime.now(UTC)):  # noqa: PLR0913
+    def __init__(
+        self,
+        data_dir: Path | str,
+        *,
+        world: World | None = None,
+        port: int = 0,
+        seed: int = 1,
+        month: str | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ):  # noqa: PLR0913
         self._server = _Server(("127.0.0.1", port), _Handler, self)
         self.folder = Path(data_dir)
         self.memory = Memory(self.folder)
@@ -123,7 +132,13 @@ class Simulator:
     def fault(self, name: str, **how: Any):
         self.faults.switch_on(name, **how)
 
-    def serve(self, module: str, objects: Iterable[dict[str, Any] | bytes], version: str = VERSION, last_updated: str | None = None):
+    def serve(
+        self,
+        module: str,
+        objects: Iterable[dict[str, Any] | bytes],
+        version: str = VERSION,
+        last_updated: str | None = None,
+    ):
         """These objects and no others from now on, byte by byte when bytes; not kept over a restart."""
         if version not in self.interfaces.versions:
             self.interfaces.versions += (version,)

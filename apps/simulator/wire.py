@@ -62,7 +62,9 @@ def presented_tokens(header: str | None) -> list[str]:
         return [text]
 
 
-def answer(now: datetime, data: Any = None, *, status: int = 200, code: int = 1000, message: str | None = None) -> Reply:
+def answer(
+    now: datetime, data: Any = None, *, status: int = 200, code: int = 1000, message: str | None = None
+) -> Reply:
     """(transport_and_format, Response format); no `data` where there is none."""
     body = {"data": data, "status_code": code, "status_message": message, "timestamp": utc(now)}
     return Reply(status, encode({name: value for name, value in body.items() if value is not None}))

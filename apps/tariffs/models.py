@@ -18,7 +18,9 @@ class Tariff(models.Model):
     content_hash = models.BinaryField()
     last_updated = models.DateTimeField()
     received_at = models.DateTimeField()
-    deleted_at = models.DateTimeField(null=True, blank=True, help_text="When the CPO deleted it or a full pull lacked it.")
+    deleted_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the CPO deleted it or a full pull lacked it."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint("party", Upper("ocpi_id"), name="tariff_identity")]

@@ -63,5 +63,7 @@ def emsp(cpo, receiver) -> Iterator[AsEmsp]:
 
 @pytest.fixture
 def control(cpo):
-    with httpx.Client(base_url=f"{cpo.url}/control", headers={"X-Control-Key": cpo.control_key}, trust_env=False) as client:
+    with httpx.Client(
+        base_url=f"{cpo.url}/control", headers={"X-Control-Key": cpo.control_key}, trust_env=False
+    ) as client:
         yield client

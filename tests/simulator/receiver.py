@@ -48,10 +48,16 @@ class TakesEverything:
     def _data(self, call: Call) -> Any:
         module = call.path.split("?")[0].split("/")[1]
         if module == "versions":
-            return [{"version": "2.2.1", "url": f"{self.url}/details"}, {"version": "2.1.1", "url": "http://old.example"}]
+            return [
+                {"version": "2.2.1", "url": f"{self.url}/details"},
+                {"version": "2.1.1", "url": "http://old.example"},
+            ]
         if module == "details":
             roles = {"tokens": "SENDER"}
-            endpoints = [{"identifier": name, "role": roles.get(name, "RECEIVER"), "url": f"{self.url}/{name}"} for name in MODULES]
+            endpoints = [
+                {"identifier": name, "role": roles.get(name, "RECEIVER"), "url": f"{self.url}/{name}"}
+                for name in MODULES
+            ]
             return {"version": "2.2.1", "endpoints": endpoints}
         if module == "credentials":
             self.credentials_of_cpo = call.body
@@ -91,7 +97,9 @@ def _handler_of(receiver: TakesEverything) -> type[BaseHTTPRequestHandler]:
             body = json.loads(content, parse_float=Decimal) if content else None
             presented = base64.b64decode(self.headers["Authorization"].removeprefix("Token ")).decode()
             status, code, data = receiver.answer(Call(self.command, self.path, presented, body))
-            said = json.dumps({"data": data, "status_code": code, "timestamp": "2026-01-01T00:00:00Z"}, default=str).encode()
+            said = json.dumps(
+                {"data": data, "status_code": code, "timestamp": "2026-01-01T00:00:00Z"}, default=str
+            ).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(said)))
             if self.path == "/cdrs" and self.command == "POST":

@@ -57,14 +57,25 @@ def test_what_was_answered_is_not_sent_again_and_what_was_not_is(cpo, emsp, rece
     cpo.play("cdrs", count=30, odd=False)
     receiver.refuses = lambda call: None
     assert cpo.play("cdrs", count=30, odd=False)["outcomes"] == {"OK": 20}
-    assert {entry["id"] for entry in cpo.ledger.entries("cdr") if entry["outcome"] == "OK"} == {f"LAD-202610-{n:05d}" for n in range(1, 31)}
+    assert {entry["id"] for entry in cpo.ledger.entries("cdr") if entry["outcome"] == "OK"} == {
+        f"LAD-202610-{n:05d}" for n in range(1, 31)
+    }
 
 
 def test_the_ledger_holds_what_a_recount_needs(cpo, emsp):
     cpo.play("cdrs", count=40)
     entries = cpo.ledger.entries("cdr")
     by_fault = {entry["fault"]: entry for entry in entries}
-    assert set(by_fault) == {None, "unknown_card", "wrong_total", "late", "refused", "credited", "credit", "replacement"}
+    assert set(by_fault) == {
+        None,
+        "unknown_card",
+        "wrong_total",
+        "late",
+        "refused",
+        "credited",
+        "credit",
+        "replacement",
+    }
     assert by_fault["credit"]["net"] == f"-{by_fault['credited']['net']}"
     assert by_fault["wrong_total"]["net"] != by_fault["wrong_total"]["component_net"]
     assert {"token_uid", "contract_id", "start", "end", "kwh", "hours", "currency", "country"} <= set(entries[0])

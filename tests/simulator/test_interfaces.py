@@ -19,21 +19,34 @@ def test_without_credentials_nothing_opens(cpo, emsp):
 
 def test_token_a_opens_versions_and_credentials_only(cpo):
     headers = {"Authorization": authorization(cpo.token_a())}
-    found = {path: httpx.get(f"{cpo.url}/ocpi/{path}", headers=headers).status_code for path in ("versions", "2.2.1", "2.2.1/cdrs")}
+    found = {
+        path: httpx.get(f"{cpo.url}/ocpi/{path}", headers=headers).status_code
+        for path in ("versions", "2.2.1", "2.2.1/cdrs")
+    }
     assert found == {"versions": 200, "2.2.1": 200, "2.2.1/cdrs": 401}
 
 
 def test_a_credentials_token_is_read_in_base64_and_as_it_is(cpo, emsp, receiver):
-    for header in (authorization(receiver.credentials_of_cpo["token"]), f"Token {receiver.credentials_of_cpo['token']}"):
+    for header in (
+        authorization(receiver.credentials_of_cpo["token"]),
+        f"Token {receiver.credentials_of_cpo['token']}",
+    ):
         assert httpx.get(cpo.versions_url, headers={"Authorization": header}).status_code == 200
 
 
 def test_the_emsp_can_begin_the_registration(cpo, receiver):
     headers = {"Authorization": authorization(cpo.token_a())}
-    ours = {"token": TOKEN_C, "url": receiver.versions_url, "roles": [{"role": "EMSP", "country_code": "SE", "party_id": "EMO"}]}
+    ours = {
+        "token": TOKEN_C,
+        "url": receiver.versions_url,
+        "roles": [{"role": "EMSP", "country_code": "SE", "party_id": "EMO"}],
+    }
     given = httpx.post(f"{cpo.url}/ocpi/2.2.1/credentials", headers=headers, json=ours).json()["data"]
     assert cpo.state()["emsp"] == "SE*EMO"
-    assert httpx.get(f"{cpo.url}/ocpi/2.2.1/cdrs", headers={"Authorization": authorization(given["token"])}).status_code == 200
+    assert (
+        httpx.get(f"{cpo.url}/ocpi/2.2.1/cdrs", headers={"Authorization": authorization(given["token"])}).status_code
+        == 200
+    )
     assert httpx.get(cpo.versions_url, headers=headers).status_code == 401
 
 
@@ -45,7 +58,11 @@ def test_an_emsp_whose_endpoints_cannot_be_read_is_answered_3001(cpo):
 
 
 def test_registering_twice_is_not_allowed_and_renewing_is(cpo, emsp, receiver):
-    ours = {"token": TOKEN_C, "url": receiver.versions_url, "roles": [{"role": "EMSP", "country_code": "SE", "party_id": "EMO"}]}
+    ours = {
+        "token": TOKEN_C,
+        "url": receiver.versions_url,
+        "roles": [{"role": "EMSP", "country_code": "SE", "party_id": "EMO"}],
+    }
     assert emsp.call("POST", "credentials", ours).status_code == 405
     assert codes(emsp.call("PUT", "credentials", ours)) == (200, 1000)
     assert codes(emsp.call("DELETE", "credentials")) == (200, 1000)
@@ -88,7 +105,10 @@ def test_a_location_an_evse_and_a_connector_can_be_asked_for(emsp, cpo):
 
 def test_a_token_is_kept_changed_and_shown(cpo, emsp):
     assert emsp.push("NEW").status_code == 201
-    assert emsp.call("PATCH", "tokens/SE/EMO/NEW", {"valid": False, "last_updated": "2026-02-01T00:00:00Z"}).status_code == 200
+    assert (
+        emsp.call("PATCH", "tokens/SE/EMO/NEW", {"valid": False, "last_updated": "2026-02-01T00:00:00Z"}).status_code
+        == 200
+    )
     assert cpo.received_tokens["NEW"] == token("NEW", valid=False, last_updated="2026-02-01T00:00:00Z")
     assert emsp.get("tokens/SE/EMO/new?type=RFID").json()["data"]["valid"] is False
     assert codes(emsp.get("tokens/SE/EMO/OTHER")) == (404, 2004)
@@ -109,7 +129,9 @@ def test_ids_of_a_request_come_back(emsp):
     assert (response.headers["X-Request-ID"], response.headers["X-Correlation-ID"]) == ("r-1", "c-1")
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("POST", "cdrs", 405), ("GET", "nothing", 404), ("DELETE", "tokens/SE/EMO/X", 405)])
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("POST", "cdrs", 405), ("GET", "nothing", 404), ("DELETE", "tokens/SE/EMO/X", 405)]
+)
 def test_what_is_not_there_is_said_in_the_envelope(emsp, method, path, status):
     assert codes(emsp.call(method, path)) == (status, 2000)
 

@@ -51,7 +51,12 @@ def test_every_cdr_but_the_one_to_be_refused_is_what_the_table_says(played):
 
 
 def test_a_cdr_has_no_dimension_that_is_for_sessions_only(played):
-    dimensions = [entry for body in played.bodies("POST", "cdrs") for period in body["charging_periods"] for entry in period["dimensions"]]
+    dimensions = [
+        entry
+        for body in played.bodies("POST", "cdrs")
+        for period in body["charging_periods"]
+        for entry in period["dimensions"]
+    ]
     assert {entry["type"] for entry in dimensions}.isdisjoint(SESSION_ONLY)
 
 
@@ -68,11 +73,15 @@ def test_the_credentials_sent_are_what_the_table_says(cpo, emsp, receiver):
 
 
 def test_each_schema_is_used_by_a_check():
-    assert set(SCHEMAS) == {f"{name}.json" for name in "authorization_info cdr credentials location session tariff token types".split()}
+    assert set(SCHEMAS) == {
+        f"{name}.json" for name in "authorization_info cdr credentials location session tariff token types".split()
+    }
 
 
 def test_the_checks_find_what_is_wrong():
-    spoiled = token(CARDS[0] * 4, type="PLASTIC", valid="yes", colour="red", whitelist=1) | {"last_updated": "yesterday"}
+    spoiled = token(CARDS[0] * 4, type="PLASTIC", valid="yes", colour="red", whitelist=1) | {
+        "last_updated": "yesterday"
+    }
     del spoiled["issuer"]
     fields = {problem.split(":")[0] for problem in problems(spoiled, "token")}
     assert fields == {"/uid", "/type", "/valid", "/colour", "/whitelist", "/last_updated", "/issuer"}

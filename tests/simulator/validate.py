@@ -36,7 +36,9 @@ def _reference(body, limit, path, schema):
 
 def _type(body, limit, path, schema):
     if limit in ("number", "integer"):
-        is_right = isinstance(body, int | Decimal) and not isinstance(body, bool) and (limit == "number" or body == int(body))
+        is_right = (
+            isinstance(body, int | Decimal) and not isinstance(body, bool) and (limit == "number" or body == int(body))
+        )
     else:
         is_right = isinstance(body, TYPES[limit])
     if not is_right:
