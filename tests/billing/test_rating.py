@@ -3,6 +3,7 @@ from decimal import Decimal
 
 import pytest
 
+from apps.billing import tasks
 from apps.billing.models import Charge, Held, Netting, Payable, Subscription, VatRate
 from apps.billing.rating import catch_up, rate_due
 from apps.charging import attaching, checking
@@ -384,3 +385,27 @@ def test_every_cdr_is_charged_netted_or_held(make_driver, charge, take_back, rat
 def test_catching_up_matches_checks_and_rates(make_driver, charge):
     charge(make_driver(make_plan()))
     assert catch_up(NOW).rated == 1
+
+
+def test_the_timetable_rates_what_is_checked(make_driver, charge):
+    charge(make_driver(make_plan()))
+    while checking.check_due(NOW):
+        pass
+    assert tasks.rate_new_cdrs() == {"rated": 1, "held": 0, "unmatched": 0}
+
+
+def test_a_company_with_gross_prices_is_not_reverse_charged_them(make_driver, charge, rate):
+    """Nobody pays a price with VAT in it where none is charged."""
+    plan = make_plan("Brutto", "EUR", "gross", {"": "0.60"})
+    charge(make_driver(plan, kind="company", country="DE", vat_id="DE136695976"), country="DE")
+    rate()
+    assert held() == [("GROSS_PRICES", False)]
+
+
+def test_a_credit_repeats_the_faults_of_its_original_and_is_netted_all_the_same(charge, take_back, make_driver, rate):
+    """A blocked CDR leaves the queue when its operator takes it back (V-07)."""
+    cdr = charge(make_driver(make_plan()), start_date_time="2026-10-25T00:00:00Z", end_date_time="2026-10-24T00:00:00Z")
+    rate()
+    take_back(cdr)
+    rate()
+    assert (held(), Netting.objects.count()) == ([], 1)
