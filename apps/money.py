@@ -6,28 +6,9 @@ Rounding happens once, half away from zero, where an amount is printed or posted
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, localcontext
 
-MINOR_UNITS = dict.fromkeys(
-    (
-        "BIF",
-        "CLP",
-        "DJF",
-        "GNF",
-        "ISK",
-        "JPY",
-        "KMF",
-        "KRW",
-        "PYG",
-        "RWF",
-        "UGX",
-        "UYI",
-        "VND",
-        "VUV",
-        "XAF",
-        "XOF",
-        "XPF",
-    ),
-    0,  # fmt: skip
-) | dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3)
+WITHOUT_MINOR_UNIT = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split()
+WITH_THREE_DIGITS = "BHD IQD JOD KWD LYD OMR TND".split()
+MINOR_UNITS = dict.fromkeys(WITHOUT_MINOR_UNIT, 0) | dict.fromkeys(WITH_THREE_DIGITS, 3)
 """Decimals of the currencies that do not have two (ISO 4217, BIL-65)."""
 
 PRECISION = 100

@@ -90,8 +90,8 @@ def _location(like: dict, number: int) -> dict:
 
 def evse_paths(evses: int) -> list[str]:
     return [
-        f"{OWNER.country_code}/{OWNER.party_id}/L{number // EVSES_PER_LOCATION}/{number // EVSES_PER_LOCATION}-{number % EVSES_PER_LOCATION}"
-        for number in range(evses)
+        f"{OWNER.country_code}/{OWNER.party_id}/L{location}/{location}-{evse}"
+        for location, evse in (divmod(number, EVSES_PER_LOCATION) for number in range(evses))
     ]
 
 

@@ -25,7 +25,7 @@ LEFT JOIN LATERAL (
 """What we know of the token that `told` names. `+ 0`: else the planner walks all answers in order of their ids."""
 
 TOKEN = """coalesce(card.id,
-    CASE WHEN named.id IS NULL OR named.id = granted.contract_id THEN granted.token_id END)"""
+    CASE WHEN named.id IS NULL OR named.id = granted.contract_id THEN granted.token_id END)"""  # noqa: S105
 CONTRACT = "coalesce(card.contract_id, named.id, granted.contract_id)"
 
 REMATCH = f"""

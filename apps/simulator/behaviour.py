@@ -30,7 +30,7 @@ class Behaviour:
         memory: Memory,
         clock: Callable[[], datetime],
         seed: int,
-    ):  # noqa: PLR0913
+    ):
         self.world = world
         self.emsp = emsp
         self.interfaces = interfaces

@@ -166,7 +166,7 @@ def _ac_tariff(country: str, number: int) -> str:
     return f"{country}-{('DAY', 'PARK', 'WORK')[number % 3]}"
 
 
-def _connector(key, standard, form, power_type, voltage, amperage, watts, tariff) -> dict[str, Any]:  # noqa: PLR0913 a row of a table
+def _connector(key, standard, form, power_type, voltage, amperage, watts, tariff) -> dict[str, Any]:
     connector = {
         "id": key,
         "standard": standard,

@@ -43,7 +43,7 @@ class Simulator:
         seed: int = 1,
         month: str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ):  # noqa: PLR0913
+    ):
         self._server = _Server(("127.0.0.1", port), _Handler, self)
         self.folder = Path(data_dir)
         self.memory = Memory(self.folder)

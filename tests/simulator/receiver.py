@@ -107,9 +107,9 @@ def _handler_of(receiver: TakesEverything) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(said)
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815  http.server's names
 
-        def log_message(self, format: str, *args: Any):
+        def log_message(self, format: str, *args: Any):  # noqa: A002  http.server's name
             pass
 
     return Handler

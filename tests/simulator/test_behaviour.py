@@ -1,5 +1,4 @@
 import json
-import os
 import stat
 import subprocess
 import sys
@@ -107,7 +106,7 @@ def test_an_emsp_that_is_not_up_yet_is_tried_until_the_shop_closes(cpo, emsp, re
 
 
 def test_secrets_are_for_their_owner_alone(cpo, emsp):
-    modes = {name: stat.S_IMODE(os.stat(cpo.folder / name).st_mode) for name in ("state.json", "control.key")}
+    modes = {name: stat.S_IMODE((cpo.folder / name).stat().st_mode) for name in ("state.json", "control.key")}
     assert modes == {"state.json": 0o600, "control.key": 0o600}
     assert receiver_tokens_absent(cpo)
 
