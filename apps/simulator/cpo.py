@@ -167,7 +167,7 @@ def _ac_tariff(country: str, number: int) -> str:
 
 
 def _connector(key, standard, form, power_type, voltage, amperage, watts, tariff) -> dict[str, Any]:
-    connector = {
+    return {
         "id": key,
         "standard": standard,
         "format": form,
@@ -178,7 +178,6 @@ def _connector(key, standard, form, power_type, voltage, amperage, watts, tariff
         "tariff_ids": [tariff],
         "last_updated": MADE,
     }
-    return connector
 
 
 def _tariffs() -> list[dict[str, Any]]:
