@@ -10,7 +10,7 @@ from .models import Document, Invoice
 from .wording import folder, worded
 
 LEASE = timedelta(minutes=5)
-BATCH = 50
+BATCH = 20
 STANDARD = "a-3b"
 """PDF/A-3: readable in ten years, and it may carry the e-invoice that comes later."""
 
@@ -26,6 +26,11 @@ def render(invoice: Invoice) -> bytes:
         sys_inputs={"data": json.dumps(worded(invoice, lines))},
         pdf_standards=STANDARD,
     )
+
+
+def waiting(now: datetime) -> int:
+    """How many documents are to be rendered now and by nobody yet."""
+    return Document.objects.due(now).count()
 
 
 def render_due(now: datetime, limit: int = BATCH) -> int:

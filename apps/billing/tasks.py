@@ -16,8 +16,8 @@ def rate_new_cdrs(**_future) -> dict:
 
 @shared_task
 def render_documents(**_future) -> int:
-    """Rung by an invoice run, and every minute: a batch of PDFs; as long as there was one, the next is rung for."""
-    rendered = rendering.render_due(timezone.now())
-    if rendered:
+    """Rung by an invoice run, and every minute: a batch of PDFs. As long as more wait, another worker is rung for."""
+    now = timezone.now()
+    if rendering.waiting(now) > rendering.BATCH:
         ring("apps.billing.tasks.render_documents")
-    return rendered
+    return rendering.render_due(now)

@@ -32,4 +32,7 @@ def sweep_cdrs(**_future) -> int:
 def pull_due(**_future) -> dict:
     """Every minute, and rung by whoever misses something or connects a partner."""
     now = timezone.now()
-    return {"sessions": pull.pull_due(SESSIONS, now), "cdrs": pull.pull_due(CDRS, now)}
+    done = {"sessions": pull.pull_due(SESSIONS, now), "cdrs": pull.pull_due(CDRS, now)}
+    if done["cdrs"]:
+        ring(CHECK)
+    return done
