@@ -30,7 +30,10 @@ def seal(text: str, place: str) -> str:
 
 def unseal(sealed: str, place: str) -> str:
     """The text again; Unreadable where it is not this place's."""
-    content = urlsafe_b64decode(sealed)
+    try:
+        content = urlsafe_b64decode(sealed)
+    except ValueError as error:
+        raise Unreadable(f"what is stored as {place} is not sealed") from error
     key_id, nonce, encrypted = content[:KEY_ID], content[KEY_ID : KEY_ID + NONCE], content[KEY_ID + NONCE :]
     key = next((key for key in _keys() if _key_id(key) == key_id), None)
     if key is None:
