@@ -83,8 +83,8 @@ def pytest_sessionfinish(session):
 
 def pytest_terminal_summary(terminalreporter):
     if not hasattr(terminalreporter.config, "workerinput"):
-        where = "from ../shared and its own" if OUTSIDE.exists() else "its own: ../shared is not beside it"
-        terminalreporter.write_line(f"outside cases: {len(counted)} ({where})")
+        missing = "" if OUTSIDE.exists() else "; ../shared is not beside the project, its cases were left out"
+        terminalreporter.write_line(f"outside cases: {len(counted)}{missing}")
 
 
 def is_whole(config) -> bool:
