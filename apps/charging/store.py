@@ -236,7 +236,7 @@ def canonical_session(pk: int) -> objects.Session:
     periods = SessionPeriod.objects.filter(session=pk).annotate(exact=Cast("period", TextField()))
     charging_periods = [_exact(period.exact) for period in periods.order_by("started_at")]
     said = _exact(found.exact) | {"charging_periods": charging_periods, "last_updated": found.last_updated.isoformat()}
-    return reader.judge(said, objects.Session, plain=False).object
+    return reader.judge(said, objects.Session).object
 
 
 _exact = msgspec.json.Decoder(float_hook=Decimal).decode
