@@ -87,7 +87,7 @@ class Peer:
     for a private partner alone. `record` is told of every exchange.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (a partner is as manifold as that)
         self,
         token: str,
         *,

@@ -24,15 +24,19 @@ class Demands:
 
     def are_met(self, sent: dict) -> bool:
         try:
-            if None in self._pick(sent):
+            if self.names and None in self._pick(sent):
                 return False
         except KeyError:
             return False
         for name, demands in self.inside:
             value = sent.get(name)
-            for item in value if type(value) is list else (value,):
-                if type(item) is dict and not demands.are_met(item):
+            if type(value) is dict:
+                if not demands.are_met(value):
                     return False
+            elif type(value) is list:
+                for item in value:
+                    if type(item) is dict and not demands.are_met(item):
+                        return False
         return True
 
     def missing(self, sent: dict, path: Path = ()) -> list[Path]:

@@ -14,7 +14,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from .collector import Findings, read_integer, reader_of, written
 from .errors import InvalidObject, NotJson, Problem, TooDeep
-from .settling import settle
+from .settling import Texts, settle
 from .types import exact, exact_or_unfit, read_moment
 
 DEPTH_LIMIT = 32
@@ -22,6 +22,9 @@ BODY_LIMIT = 2**20
 CDR_LIMIT = 4 * 2**20
 PATCH_LIMIT = 2**18
 """Bytes (trust S25); the doors refuse more with 413 before anything is read."""
+
+BRACKETS_ALIKE = bytes.maketrans(b"[]", b"{}")
+NO_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
 
 _decode = msgspec.json.Decoder(float_hook=exact).decode
 _decode_any_number = msgspec.json.Decoder(float_hook=exact_or_unfit).decode
@@ -31,10 +34,10 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 def decode(body: bytes, *, strict: bool = False) -> Any:
     """JSON with exact numbers. Strict: the same key twice is refused, since two readers would see two prices (S30)."""
     try:
-        value = _decoded_exactly(body)
-        if body.count(b"{") + body.count(b"[") > DEPTH_LIMIT and _is_too_deep(body):
+        value, marks = _decoded_exactly(body), _marks(body)
+        if marks.count(b"{") > DEPTH_LIMIT and _may_be_deep(marks) and _is_too_deep(body):
             raise TooDeep([Problem("", f"nested deeper than {DEPTH_LIMIT}")])
-        if strict and not _is_faithful(value, body):
+        if strict and not _is_faithful(value, marks):
             _refuse_duplicates(body)
     except RecursionError:
         raise TooDeep([Problem("", f"nested deeper than {DEPTH_LIMIT}")]) from None
@@ -50,16 +53,31 @@ def _decoded_exactly(body: bytes):
         return _decode_any_number(body)
 
 
+def _marks(body: bytes) -> bytes:
+    """Only the brackets and quotes; and a backslash where a text has quotes of its own, so that they tell nothing."""
+    marks = body.translate(BRACKETS_ALIKE, NO_MARKS)
+    return marks + b"\\" if b"\\" in body and (b'\\"' in body or b"\\u0022" in body) else marks
+
+
+def _may_be_deep(marks: bytes) -> bool:
+    """False only if it cannot be. Texts without brackets vanish first; any other text leaves a quote behind."""
+    marks = marks.replace(b'""', b"")
+    if b'"' in marks or b"\\" in marks:
+        return True
+    for _ in range(DEPTH_LIMIT):
+        marks = marks.replace(b"{}", b"")
+    return bool(marks)
+
+
 def _is_too_deep(body: bytes) -> bool:
     """Indented by one, the depth is the indentation; a line break cannot be part of a JSON string."""
     return b"\n" + b" " * (DEPTH_LIMIT + 1) in b"\n" + msgspec.json.format(body, indent=1)
 
 
-def _is_faithful(value, body: bytes) -> bool:
+def _is_faithful(value, marks: bytes) -> bool:
     """Written again there are as many quotes, so no key came twice. False only means that one has to look."""
     try:
-        is_countable = b'\\"' not in body and b"\\u0022" not in body
-        return is_countable and _encode(value).count(b'"') == body.count(b'"')
+        return b"\\" not in marks and _encode(value).count(b'"') == marks.count(b'"')
     except TypeError:
         return False
 
@@ -95,20 +113,16 @@ class Judgement(NamedTuple):
     warnings: list
 
 
-def judge(canonical: dict, cls: type[Struct], *, plain: bool) -> Judgement:
-    """Make the object. `plain` says that the body holds nothing but printable ASCII without escapes."""
+def judge(canonical: dict, cls: type[Struct], texts: Texts = Texts.UNKNOWN) -> Judgement:
+    """Make the object. `texts` says what is known of the texts of its body."""
     try:
         read = msgspec.convert(canonical, cls, builtin_types=(Decimal,))
-        if settle(cls, plain)(read):
+        if settle(cls, texts)(read):
             return Judgement(read, [], [])
     except (msgspec.ValidationError, ValueError, OverflowError):
         pass  # the collector says what it was, in full
     found = Findings()
     return Judgement(reader_of(cls)(canonical, (), found), found.problems, found.warnings)
-
-
-def is_plain(body: bytes) -> bool:
-    return body.isascii() and b"\\" not in body and b"\x7f" not in body
 
 
 class Envelope(NamedTuple):

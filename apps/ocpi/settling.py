@@ -8,6 +8,7 @@ no; no sends the object to the collector, which says what is wrong and where.
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import IntEnum
 from functools import cache
 from typing import Annotated, Any, get_args, get_origin
 
@@ -17,96 +18,125 @@ from msgspec.structs import force_setattr
 
 from .collector import without_null
 
+
+class Texts(IntEnum):
+    """What is known of all texts of a body, before one of them is looked at."""
+
+    UNKNOWN = 0
+    UNESCAPED = 1  # so one of ASCII alone is printable: JSON allows control characters in escapes only
+    PLAIN = 2  # printable ASCII, all of it
+
+
+def texts_of(body: bytes) -> Texts:
+    if b"\\" in body or b"\x7f" in body:
+        return Texts.UNKNOWN
+    return Texts.PLAIN if body.isascii() else Texts.UNESCAPED
+
+
 NUMBER = """
-    value = o.{name}
-    if type(value) is int:
-        force_setattr(o, {name!r}, Decimal(value))"""
+value = {o}.{name}
+if type(value) is int:
+    force_setattr({o}, {name!r}, Decimal(value))"""
 MOMENT = """
-    value = o.{name}
-    if value and value.tzinfo is not UTC:
-        return False"""
-TEXT = """
-    value = o.{name}
-    if value and not value.isprintable():
-        return False"""
-CODE = """
-    value = o.{name}
-    if value and not (value.isascii() and value.isprintable()):
-        return False"""
+value = {o}.{name}
+if value and value.tzinfo is not UTC:
+    return False"""
 BLANK = """
-    value = o.{name}
-    if value and value.isspace():
-        return False"""
-CODES = """
-    for value in o.{name} or ():
-        if not (value.isascii() and value.isprintable()):
-            return False"""
-TEXTS = """
-    for value in o.{name} or ():
-        if not value.isprintable():
-            return False"""
+value = {o}.{name}
+if value and value.isspace():
+    return False"""
 CURRENCY = """
-    value = o.{name}
-    if value and not (value.isascii() and value.isalpha() and value.isupper()):
-        return False"""
+value = {o}.{name}
+if value and not (value.isascii() and value.isalpha() and value.isupper()):
+    return False"""
 DEGREES = """
-    if not -{limit} <= float(o.{name}) <= {limit}:
+if not -{limit} <= float({o}.{name}) <= {limit}:
+    return False"""
+TEXT = """
+value = {o}.{name}
+if value and not {is_fine}:
+    return False"""
+LIST = """
+for value in {o}.{name} or ():
+    if not {is_fine}:
         return False"""
 PART = """
-    value = o.{name}
-    if value and not check_{name}(value):
-        return False"""
+{inner} = {o}.{name}
+if {inner}:"""
 PARTS = """
-    for value in o.{name} or ():
-        if not check_{name}(value):
-            return False"""
+for {inner} in {o}.{name} or ():"""
+
+IS_FINE = {
+    ("text", Texts.UNKNOWN): "value.isprintable()",
+    ("text", Texts.UNESCAPED): "(value.isascii() or value.isprintable())",
+    ("code", Texts.UNKNOWN): "(value.isascii() and value.isprintable())",
+    ("code", Texts.UNESCAPED): "value.isascii()",
+}
 
 
 @cache
-def settle(cls: type[Struct], plain: bool) -> Callable[[Struct], bool]:
-    """The check of a class. `plain`: the texts are known to be printable."""
+def settle(cls: type[Struct], texts: Texts) -> Callable[[Struct], bool]:
+    """The check of a class, for bodies of which so much is known."""
     scope: dict[str, Any] = {"force_setattr": force_setattr, "Decimal": Decimal, "UTC": UTC}
-    lines = [line for field in msgspec.structs.fields(cls) for line in _lines(field, plain, scope)]
-    exec("def check(o):" + "".join(lines) + "\n    return True", scope)  # noqa: S102 (our own class definitions)
-    scope["check"].is_needed = bool(lines)
+    source = "\n".join(["def check(o):", *_indented(_lines(cls, "o", texts)), "    return True"])
+    exec(source, scope)  # noqa: S102 (our own class definitions)
     return scope["check"]
 
 
-def _lines(field, plain: bool, scope: dict) -> Iterator[str]:
+def _lines(cls: type[Struct], o: str, texts: Texts) -> Iterator[str]:
+    for field in msgspec.structs.fields(cls):
+        yield from _lines_of_field(field, o, texts)
+
+
+def _lines_of_field(field, o: str, texts: Texts) -> Iterator[str]:
     kinds, _ = without_null(field.type)
     kind, extra = _bare(kinds[0])
     name = field.name
     if Decimal in kinds:
-        yield NUMBER.format(name=name)
+        yield NUMBER.format(o=o, name=name)
     elif kind is datetime:
-        yield MOMENT.format(name=name)
+        yield MOMENT.format(o=o, name=name)
     elif kind is str:
-        yield from _lines_of_text(name, extra, plain)
+        yield from _lines_of_text(name, extra, o, texts)
     elif get_origin(kind) is tuple:
-        yield from _lines_of_list(name, *_bare(get_args(kind)[0]), plain, scope)
-    elif _is_struct(kind) and settle(kind, plain).is_needed:
-        scope[f"check_{name}"] = settle(kind, plain)
-        yield PART.format(name=name)
+        yield from _lines_of_list(name, *_bare(get_args(kind)[0]), o, texts)
+    elif _is_struct(kind):
+        yield from _lines_of_part(PART, name, kind, o, texts)
 
 
-def _lines_of_text(name: str, extra: dict, plain: bool) -> Iterator[str]:
+def _lines_of_text(name: str, extra: dict, o: str, texts: Texts) -> Iterator[str]:
     kind = extra["kind"]
     if kind == "identity":
-        yield BLANK.format(name=name)
+        yield BLANK.format(o=o, name=name)
     if kind == "degrees":
-        yield DEGREES.format(name=name, limit=extra["limit"])
+        yield DEGREES.format(o=o, name=name, limit=extra["limit"])
     elif kind == "currency":
-        yield CURRENCY.format(name=name)
-    elif not plain:
-        yield (TEXT if kind == "text" else CODE).format(name=name)
+        yield CURRENCY.format(o=o, name=name)
+    elif texts != Texts.PLAIN:
+        yield TEXT.format(o=o, name=name, is_fine=_is_fine(kind, texts))
 
 
-def _lines_of_list(name: str, kind, extra: dict, plain: bool, scope: dict) -> Iterator[str]:
-    if _is_struct(kind) and settle(kind, plain).is_needed:
-        scope[f"check_{name}"] = settle(kind, plain)
-        yield PARTS.format(name=name)
-    elif kind is str and not plain:
-        yield (TEXTS if extra["kind"] == "text" else CODES).format(name=name)
+def _lines_of_list(name: str, kind, extra: dict, o: str, texts: Texts) -> Iterator[str]:
+    if _is_struct(kind):
+        yield from _lines_of_part(PARTS, name, kind, o, texts)
+    elif kind is str and texts != Texts.PLAIN:
+        yield LIST.format(o=o, name=name, is_fine=_is_fine(extra["kind"], texts))
+
+
+def _lines_of_part(head: str, name: str, cls: type[Struct], o: str, texts: Texts) -> Iterator[str]:
+    inner = f"{o}_{name}"
+    lines = list(_lines(cls, inner, texts))
+    if lines:
+        yield head.format(inner=inner, o=o, name=name)
+        yield from _indented(lines)
+
+
+def _is_fine(kind: str, texts: Texts) -> str:
+    return IS_FINE["text" if kind == "text" else "code", texts]
+
+
+def _indented(lines) -> Iterator[str]:
+    return (block.replace("\n", "\n    ") for block in lines)
 
 
 def _is_struct(kind) -> bool:

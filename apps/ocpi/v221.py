@@ -72,10 +72,10 @@ def upgrade_price(price):
     """Price: excl_vat and incl_vat became before_taxes and a list of taxes (types, Price class)."""
     if not isinstance(price, dict):
         return price
-    upgraded = {"before_taxes": price.get("excl_vat")}
-    if price.get("incl_vat") is not None:
-        upgraded["taxes"] = [{"name": VAT, "amount": difference(price["incl_vat"], price.get("excl_vat"))}]
-    return upgraded
+    before, after = price.get("excl_vat"), price.get("incl_vat")
+    if after is None:
+        return {"before_taxes": before}
+    return {"before_taxes": before, "taxes": [{"name": VAT, "amount": difference(after, before)}]}
 
 
 def upgrade_limit(limit):

@@ -17,6 +17,7 @@ from .collector import written
 from .demands import Demands, respelt
 from .errors import InvalidObject, Problem
 from .objects import Party
+from .settling import texts_of
 from .types import write_moment
 
 STRICT = frozenset({"cdr", "session", "session_patch", "tariff"})
@@ -44,8 +45,10 @@ class Version:
         self.has_fractions = self.encodes_token
         self.has_routing = self.encodes_token
         self._differences = differences
-        self._required = self._demands("REQUIRED")
-        self._expected = self._demands("EXPECTED")
+        required, expected = differences.REQUIRED, differences.EXPECTED
+        self._required = _demands(required)
+        self._expected = _demands(expected)
+        self._demanded = _demands({kind: (*required.get(kind, ()), *expected.get(kind, ())) for kind in {*required, *expected}})
         self._ascent = {kind: tuple(self._steps("UPGRADES", kind)) for kind in v230.OBJECTS}
         self._descent = {kind: tuple(reversed(list(self._steps("DOWNGRADES", kind)))) for kind in v230.OBJECTS}
 
@@ -54,9 +57,6 @@ class Version:
 
     def __repr__(self) -> str:
         return f"Version({self.number!r})"
-
-    def _demands(self, name: str) -> dict[str, Demands]:
-        return {kind: Demands(paths) for kind, paths in getattr(self._differences, name).items() if paths}
 
     def _steps(self, name: str, kind: str):
         step = getattr(self._differences, name).get(kind)
@@ -81,11 +81,20 @@ class Version:
         sent = reader.decode(body, strict=kind in STRICT)
         if not isinstance(sent, dict):
             raise InvalidObject([Problem("", "expected an object")])
-        missing, unexpected = _missing(self._required.get(kind), sent), _missing(self._expected.get(kind), sent)
-        judged = reader.judge(self.upgrade(kind, sent, owner), v230.OBJECTS[kind], plain=reader.is_plain(body))
+        missing, unexpected = self._missing(kind, sent)
+        judged = reader.judge(self.upgrade(kind, sent, owner), v230.OBJECTS[kind], texts_of(body))
+        if judged.object is not None and not (judged.warnings or missing or unexpected):
+            return Reading(judged.object, [])
         if judged.problems or missing:
             raise InvalidObject(_unique([*self._spelt(kind, judged.problems), *missing]))
         return Reading(judged.object, [*self._spelt(kind, judged.warnings), *unexpected])
+
+    def _missing(self, kind: str, sent: dict) -> tuple[list[Problem], list[Problem]]:
+        """Fields that are required, and fields that are only expected."""
+        demanded = self._demanded.get(kind)
+        if demanded is None or demanded.are_met(sent):
+            return [], []
+        return _missing(self._required.get(kind), sent), _missing(self._expected.get(kind), sent)
 
     def _spelt(self, kind: str, findings: list) -> list[Problem]:
         return [Problem(self.spell(kind, written(path)), reason) for path, reason in findings]
@@ -156,10 +165,12 @@ NOBODY = Party("", "")
 """Objects that belong to no party need no owner."""
 
 
+def _demands(paths_of_kinds: dict[str, tuple[str, ...]]) -> dict[str, Demands]:
+    return {kind: Demands(paths) for kind, paths in paths_of_kinds.items() if paths}
+
+
 def _missing(demands: Demands | None, sent: dict) -> list[Problem]:
-    if demands is None or demands.are_met(sent):
-        return []
-    return [Problem(written(path), "required") for path in demands.missing(sent)]
+    return [] if demands is None else [Problem(written(path), "required") for path in demands.missing(sent)]
 
 
 def _unique(problems: Iterable[Problem]) -> list[Problem]:
@@ -202,7 +213,7 @@ def read_versions(body: bytes) -> list[objects.VersionRef]:
     sent = reader.decode(body)
     if not isinstance(sent, list):
         raise InvalidObject([Problem("", "expected a list of versions")])
-    judged = [reader.judge(item, objects.VersionRef, plain=reader.is_plain(body)) for item in sent]
+    judged = [reader.judge(item, objects.VersionRef) for item in sent]
     return [judgement.object for judgement in judged if judgement.object is not None]
 
 

@@ -30,7 +30,7 @@ class Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True  # the client has had enough
 
-    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = answer
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 (http.server looks for these names)
 
     def reply(self, body: bytes = b"", status: int = 200, **headers):
         self.send_response(status)

@@ -77,7 +77,7 @@ def test_an_example_of_a_part_of_a_location_is_read(example):
 @of("hours", "display_text")
 def test_an_example_of_a_part_is_what_the_object_is_made_of(example):
     cls = {"hours": objects.Hours, "display_text": objects.DisplayText}[example.kind]
-    judged = reader.judge(reader.decode(example.body), cls, plain=False)
+    judged = reader.judge(reader.decode(example.body), cls)
     assert judged.object is not None and not judged.warnings
 
 
@@ -91,7 +91,7 @@ def test_an_example_of_a_token_patch_names_fields_of_a_token(example):
 @pytest.mark.outside
 @of("versions")
 def test_an_example_of_versions_is_read(example):
-    assert [version.version for version in read_versions(example.body)][0] == "2.1.1"
+    assert "2.1.1" in [version.version for version in read_versions(example.body)]
 
 
 @pytest.mark.outside
