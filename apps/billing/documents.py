@@ -1,10 +1,12 @@
 """Drafts become documents: numbered, with parties and figures as they are now, from then on frozen (BIL-74)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
+from itertools import islice
 
+from apps.bulk import Upsert
 from apps.drivers.models import Account
 
 from .drafts import Draft, Due, days_of_supply
@@ -14,6 +16,16 @@ from .parties import buyer_of, seller_of
 from .wording import Wording, line_title
 
 KEPT_IN_DETAILS = ("kind", "plan", "driver", "place", "city", "evse_id", "time_zone", "cdr")
+
+
+LINES = Upsert(
+    model=InvoiceLine,
+    columns=("invoice", "charge", "position", "description", "details", "supplied_on", "vat_rate", "net", "gross"),
+    target="id",
+)
+"""Written as binary arrays: three times as fast as bulk_create, which escapes every JSON text in Python."""
+
+LINES_AT_ONCE = 5000
 
 
 @dataclass(frozen=True)
@@ -44,7 +56,7 @@ class Press:
         pairs = list(zip(invoices, drafts, strict=True))
         TaxSubtotal.objects.bulk_create(subtotal for pair in pairs for subtotal in subtotals(*pair))
         Document.objects.bulk_create(Document(invoice=invoice, due_at=self.run.started_at) for invoice in invoices)
-        InvoiceLine.objects.bulk_create((line for pair in pairs for line in self._lines(*pair)), batch_size=5000)
+        write_lines(line for pair in pairs for line in self._lines(*pair))
 
     def _invoice(self, kind: str, draft: Draft, sequence: int) -> Invoice:
         series, company = self.series[kind], self.registration.legal_entity
@@ -78,22 +90,19 @@ class Press:
             issued_at=self.run.started_at,
         )
 
-    def _lines(self, invoice: Invoice, draft: Draft):
+    def _lines(self, invoice: Invoice, draft: Draft) -> Iterator[tuple]:
         wording = Wording(invoice)
         for position, line in enumerate(draft.lines, 1):
             due = line.due
-            row = InvoiceLine(
-                invoice=invoice,
-                charge_id=due.pk,
-                position=position,
-                details=details(due, self.run.period),
-                supplied_on=due.supplied_on,
-                vat_rate=due.rate,
-                net=line.net,
-                gross=line.gross,
-            )
-            row.description = line_title(wording, row)
-            yield row
+            said = details(due, self.run.period)
+            yield (
+                invoice.pk, due.pk, position, line_title(wording, said), said, due.supplied_on, due.rate, line.net, line.gross
+            )  # fmt: skip
+
+
+def write_lines(lines: Iterator[tuple]) -> None:
+    while some := list(islice(lines, LINES_AT_ONCE)):
+        LINES.write(some)
 
 
 def kind_of(draft: Draft) -> str:

@@ -180,14 +180,13 @@ def line_of(wording: Wording, line: InvoiceLine, columns: list[str]) -> dict:
     }
     return {
         "date": wording.day(line.supplied_on),
-        "description": line_title(wording, line),
+        "description": line_title(wording, line.details),
         "details": line_details(wording, line),
         "amounts": [amounts[name] for name in columns],
     }
 
 
-def line_title(wording: Wording, line: InvoiceLine) -> str:
-    details = line.details
+def line_title(wording: Wording, details: dict) -> str:
     if details["kind"] == "FEE":
         return wording.say("lines", "FEE", plan=details["plan"])
     place = ", ".join(part for part in (details.get("place"), details.get("city")) if part)
