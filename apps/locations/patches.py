@@ -16,7 +16,7 @@ from apps.locations.store import locked, locked_evse, put_connectors, put_evses,
 from apps.ocpi import objects
 from apps.ocpi.errors import InvalidObject, Problem
 from apps.partners.models import Party
-from apps.partners.taking import Outcome
+from apps.partners.taking import Outcome, fitting
 
 PATCH_EVSE = """
 WITH place AS (
@@ -50,6 +50,7 @@ may take is told again by the next message or pull.
 """
 
 
+@fitting()
 def patch_evse(party: Party, location_id: str, evse_uid: str, patch: objects.EvsePatch, now: datetime) -> Outcome:
     outcome = _patch_whole_evse(party, location_id, evse_uid, patch, _said(patch, uid=evse_uid))
     if outcome is None:
@@ -83,6 +84,7 @@ def _patch_whole_evse(party, location_id, evse_uid, patch: msgspec.Struct, chang
     return outcome
 
 
+@fitting()
 def patch_location(party: Party, location_id: str, patch: objects.LocationPatch, now: datetime) -> Outcome:
     """`evses` in it are EVSEs to patch, or new ones in full; the others stay as they are (LOC-09, decision 12)."""
     changes = _said(patch, id=location_id, country_code=party.country_code, party_id=party.party_id)
@@ -128,6 +130,7 @@ def _whole_evse(patch: msgspec.Struct, at: datetime | None) -> objects.Evse:
     return objects.Evse(**said)
 
 
+@fitting()
 def patch_connector(
     party: Party, location_id: str, evse_uid: str, connector_id: str, patch: objects.ConnectorPatch, now: datetime
 ) -> Outcome:

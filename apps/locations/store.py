@@ -17,7 +17,7 @@ from apps.ocpi import objects
 from apps.ocpi.errors import UnknownLocation
 from apps.partners.mirror import Mirror, Told, columns_of
 from apps.partners.models import Feed, Partner, Party
-from apps.partners.taking import Incoming, Intake, Outcome, Stored
+from apps.partners.taking import Incoming, Intake, Outcome, Stored, fitting
 from apps.work import ring
 
 REMOVED = "REMOVED"
@@ -103,6 +103,7 @@ def _delete_missing_connectors(evses: list[tuple[int, tuple[objects.Connector, .
         )
 
 
+@fitting()
 def put_evse(party: Party, location_id: str, evse: objects.Evse, now: datetime) -> Stored:
     """Store a whole EVSE; one with a new uid is added to its location (LOC-02)."""
     with transaction.atomic():
@@ -116,6 +117,7 @@ def put_evse(party: Party, location_id: str, evse: objects.Evse, now: datetime) 
     raise unknown(party, now, f"location {location_id} is not known here")
 
 
+@fitting()
 def put_connector(party: Party, location_id: str, evse_uid: str, connector: objects.Connector, now: datetime) -> Stored:
     """Store a whole connector of an EVSE that we know; its parents are as new as it is (LOC-01)."""
     with transaction.atomic():

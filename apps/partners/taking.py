@@ -7,6 +7,7 @@ one object per key and in key order (decision 18).
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -20,7 +21,7 @@ from apps.ocpi.errors import InvalidObject, NotJson, OcpiError, Problem
 from apps.ocpi.versions import Reading, Version, content_hash
 from apps.partners import quarantine
 from apps.partners.models import Partner, Party
-from apps.partners.scope import Key, parties_of
+from apps.partners.scope import Key, key_of, parties_of
 
 log = logging.getLogger(__name__)
 
@@ -132,14 +133,16 @@ def take(
     *,
     owner: Party | None = None,
     context: dict | None = None,
+    in_hope: bool = False,
 ) -> list[Taken]:
     """Take objects as they were sent, and keep aside what cannot be taken; one answer per body, in their order.
 
     `owner` is the party of the URL: objects of others are refused then. Without it every party that the partner speaks
     for is good, and where the version names none it is the partner's own (LOC-10). `context` is what the URL said; an
     `id` in it must be the object's (TR-27). With a `method` in it NotJson is raised for a body that is none.
+    `in_hope` spares the savepoint that nearly nobody needs: NotAtOnce is raised if it was needed after all.
     """
-    sending = _Sending(intake, partner, version, now, owner, context or {})
+    sending = _Sending(intake, partner, version, now, owner, context or {}, in_hope)
     return [sending.keep(one) if one.is_kept_aside else one for one in sending.attempt(bodies)]
 
 
@@ -153,13 +156,14 @@ class _Sending:
     now: datetime
     owner: Party | None
     context: dict
+    in_hope: bool = False
 
     def attempt(self, bodies: Iterable[bytes]) -> list[Taken]:
         bodies = list(bodies)
         read = [self._read(body) for body in bodies]
-        parties = parties_of(self.partner, {one.object.owner for one in read if isinstance(one, Reading)})
+        parties = self._parties_of({one.object.owner for one in read if isinstance(one, Reading)})
         judged = [self._judge(body, one, parties) for body, one in zip(bodies, read, strict=True)]
-        stored = _store(self.intake, self.partner, [one.incoming for one in judged if one.incoming], self.now)
+        stored = self._store([one.incoming for one in judged if one.incoming])
         return [_with_outcome(one, next(stored)) if one.incoming else one for one in judged]
 
     def _read(self, body: bytes) -> Reading | Stored:
@@ -181,6 +185,15 @@ class _Sending:
             party = self.partner.parties.order_by("pk").first()
         return objects.Party(party.country_code, party.party_id) if party else objects.Party("", "")
 
+    def _parties_of(self, owners: set[objects.Party]) -> dict[Key, Party]:
+        """The party of the URL was looked up with the caller, and is mostly the only one."""
+        owner = self.owner
+        if owner is not None and owner.partner_id == self.partner.pk:
+            key = key_of(owner.country_code, owner.party_id)
+            if all(key_of(one.country_code, one.party_id) == key for one in owners):
+                return {key: owner}
+        return parties_of(self.partner, owners)
+
     def _judge(self, body: bytes, read: Reading | Stored, parties: dict[Key, Party]) -> Taken:
         """Is it the sender's to send, and is it what the URL says? (decision 16, TR-24, TR-27)"""
         if isinstance(read, Stored):
@@ -200,6 +213,32 @@ class _Sending:
         if named is not None and named.upper() != read.id.upper():
             yield Problem("id", f"{read.id} is not the one of the URL")
 
+    def _store(self, incomings: list[Incoming]) -> Iterator[Stored]:
+        """What became of each, in the order given."""
+        kept = _one_per_key(incomings) if self.intake.newest_only else incomings
+        ordered = sorted(kept, key=lambda incoming: incoming.key)
+        outcomes = {id(one): stored for one, stored in zip(ordered, self._put(ordered), strict=True)}
+        heirs = {one.key: one for one in kept}
+        for one in incomings:
+            yield outcomes[id(one)] if id(one) in outcomes else _overtaken(one, heirs[one.key], outcomes)
+
+    def _put(self, incomings: list[Incoming]) -> list[Stored]:
+        """Store all in one go, or find the one that does not fit by halving, log2(n) times (trust R12)."""
+        if not incomings:
+            return []
+        try:
+            with transaction.atomic(savepoint=not self.in_hope):
+                return self.intake.put(self.partner, incomings, self.now)
+        except (OperationalError, InterfaceError):
+            raise  # the database, not the object: nothing is lost, the sender or the pull repeats it
+        except Exception as error:
+            if self.in_hope:
+                raise NotAtOnce from error
+            if len(incomings) == 1:
+                return [_misfit(error)]
+        half = len(incomings) // 2
+        return self._put(incomings[:half]) + self._put(incomings[half:])
+
     def keep(self, one: Taken) -> Taken:
         row = quarantine.keep(
             self.partner,
@@ -213,16 +252,6 @@ class _Sending:
             code=one.code,
         )
         return replace(one, quarantined=row)
-
-
-def _store(intake: Intake, partner: Partner, incomings: list[Incoming], now: datetime):
-    """What became of each, in the order given."""
-    kept = _one_per_key(incomings) if intake.newest_only else incomings
-    ordered = sorted(kept, key=lambda incoming: incoming.key)
-    outcomes = {id(one): stored for one, stored in zip(ordered, _put(intake, partner, ordered, now), strict=True)}
-    heirs = {one.key: one for one in kept}
-    for one in incomings:
-        yield outcomes[id(one)] if id(one) in outcomes else _overtaken(one, heirs[one.key], outcomes)
 
 
 def _one_per_key(incomings: list[Incoming]) -> list[Incoming]:
@@ -240,29 +269,26 @@ def _overtaken(one: Incoming, heir: Incoming, outcomes: dict[int, Stored]) -> St
     return Stored(Outcome.UNCHANGED if same else Outcome.STALE, outcomes[id(heir)].row)
 
 
-def _put(intake: Intake, partner: Partner, incomings: list[Incoming], now: datetime) -> list[Stored]:
-    """Store all in one go, or find the one that does not fit by halving, log2(n) times (trust R12)."""
-    if not incomings:
-        return []
-    try:
-        with transaction.atomic():
-            return intake.put(partner, incomings, now)
-    except (OperationalError, InterfaceError):
-        raise  # the database, not the object: nothing is lost, the sender or the pull repeats it
-    except Exception as error:
-        if len(incomings) == 1:
-            return [_misfit(error)]
-    half = len(incomings) // 2
-    return _put(intake, partner, incomings[:half], now) + _put(intake, partner, incomings[half:], now)
-
-
 def _misfit(error: Exception) -> Stored:
     if isinstance(error, InvalidObject):
         return Stored(Outcome.REFUSED, problems=tuple(error.problems))
     if isinstance(error, (DataError, IntegrityError)):
-        return Stored(Outcome.REFUSED, problems=(Problem("", f"cannot be stored: {error}".splitlines()[0]),))
+        return Stored(Outcome.REFUSED, problems=(_unfit(error),))
     log.error("an object could not be stored, and the fault is ours", exc_info=error)
     return Stored(Outcome.FAILED, problems=OUR_FAULT)
+
+
+def _unfit(error: Exception) -> Problem:
+    return Problem("", f"cannot be stored: {error}".splitlines()[0])
+
+
+@contextmanager
+def fitting() -> Iterator[None]:
+    """What no column holds, a text without end in a field of few letters, is the sender's to hear: InvalidObject."""
+    try:
+        yield
+    except DataError as error:
+        raise InvalidObject([_unfit(error)]) from error
 
 
 def _with_outcome(one: Taken, stored: Stored) -> Taken:
