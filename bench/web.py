@@ -89,19 +89,28 @@ def wait_for(url: str) -> None:
 
 
 def measure(token: str, uids: list[str], size: int, folder: Path) -> Iterator[Measure]:
-    lines = {"authorize": uids, "EVSE status PATCH": world.evse_paths(size), "CDR POST": uids, "bare view": [""]}
+    lines = {"bare view": [""], "authorize": uids, "EVSE status PATCH": world.evse_paths(size), "CDR POST": uids}
     with served(folder) as url:
-        ceiling = best("bare view", url, token, lines["bare view"], folder)
-        for name, bar in TARGETS.items():
-            before = Cdr.objects.count()
-            ours = best(name, url, token, lines[name], folder)
-            if name == "CDR POST" and Cdr.objects.count() - before < ours * SECONDS:
-                raise RuntimeError("CDRs that were posted are not here")
-            yield Measure(name, size, ours, ceiling, "bare view", "requests", bar)
+        found = best_of_rounds(url, token, lines, folder)
+    for name, bar in TARGETS.items():
+        yield Measure(name, size, found[name], found["bare view"], "bare view", "requests", bar)
 
 
-def best(name: str, url: str, token: str, lines: list[str], folder: Path) -> float:
-    return max(run(name, url, token, lines, folder, number) for number in range(ROUNDS))
+def best_of_rounds(url: str, token: str, lines: dict[str, list[str]], folder: Path) -> dict[str, float]:
+    """All in turn in every round, so that whatever else the machine does meanwhile falls on all of them."""
+    found = dict.fromkeys(lines, 0.0)
+    for number in range(ROUNDS):
+        for name in lines:
+            found[name] = max(found[name], checked_run(name, url, token, lines[name], folder, number))
+    return found
+
+
+def checked_run(name: str, url: str, token: str, lines: list[str], folder: Path, number: int) -> float:
+    before = Cdr.objects.count()
+    rate = run(name, url, token, lines, folder, number)
+    if name == "CDR POST" and Cdr.objects.count() - before < rate * SECONDS * 0.9:
+        raise RuntimeError("CDRs that were posted are not here")
+    return rate
 
 
 def run(name: str, url: str, token: str, lines: list[str], folder: Path, number: int) -> float:
