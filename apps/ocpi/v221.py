@@ -96,9 +96,9 @@ def difference(after, before):
 
 
 def as_number(value) -> Decimal | None:
-    if isinstance(value, Decimal):
-        return value
-    return read_number(str(value)) if type(value) is str or (type(value) is int and abs(value) < MANY) else None
+    if type(value) is int:
+        return Decimal(value) if abs(value) < MANY else None
+    return read_number(value) if type(value) is str else value if type(value) is Decimal else None
 
 
 def downgrade_cdr(cdr: dict) -> dict:

@@ -48,7 +48,9 @@ class Version:
         required, expected = differences.REQUIRED, differences.EXPECTED
         self._required = _demands(required)
         self._expected = _demands(expected)
-        self._demanded = _demands({kind: (*required.get(kind, ()), *expected.get(kind, ())) for kind in {*required, *expected}})
+        self._demanded = _demands(
+            {kind: (*required.get(kind, ()), *expected.get(kind, ())) for kind in {*required, *expected}}
+        )
         self._ascent = {kind: tuple(self._steps("UPGRADES", kind)) for kind in v230.OBJECTS}
         self._descent = {kind: tuple(reversed(list(self._steps("DOWNGRADES", kind)))) for kind in v230.OBJECTS}
 
