@@ -44,6 +44,12 @@ class Account(models.Model):
     def name_on_documents(self) -> str:
         return self.legal_name or self.name
 
+    @staticmethod
+    def incomplete() -> Q:
+        """Accounts of which `missing_for_invoices` names something."""
+        address = Q(street="") | Q(postal_code="") | Q(city="")
+        return address | Q(kind=Account.Kind.COMPANY, organisation_no="")
+
     def missing_for_invoices(self) -> list[str]:
         """What its invoices must show and it does not have (BIL-77)."""
         needed = ["street", "postal_code", "city", *(["organisation_no"] if self.kind == self.Kind.COMPANY else [])]
