@@ -26,8 +26,8 @@ class Sessions(OwnedView):
         return Response(version.write("session", store.find_session(self.party, session_id)))
 
     def put(self, request, version, session_id, **owner):
-        context = {"method": "PUT", "id": session_id}
-        (taken,) = take(store.INTAKE, self.partner, version, [self.body], self.now, owner=self.party, context=context)
+        how = {"owner": self.party, "context": {"method": "PUT", "id": session_id}, "in_hope": self.is_hopeful}
+        (taken,) = take(store.INTAKE, self.partner, version, [self.body], self.now, **how)
         return Response(None, status=status_of(taken.require()))
 
     def patch(self, request, version, session_id, **owner):
@@ -43,7 +43,8 @@ class Cdrs(PartnerView):
     body_limit = reader.CDR_LIMIT
 
     def post(self, request, version):
-        (taken,) = take(intake.INTAKE, self.partner, version, [self.body], self.now, context={"method": "POST"})
+        how = {"context": {"method": "POST"}, "in_hope": self.is_hopeful}
+        (taken,) = take(intake.INTAKE, self.partner, version, [self.body], self.now, **how)
         location = f"{ourselves.version_url(version)}/cdrs/{taken.require().row}"
         return Response(None, status=status_of(taken), headers={"Location": location})
 

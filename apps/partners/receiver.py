@@ -10,7 +10,7 @@ import time
 from datetime import timedelta
 from http import HTTPStatus
 
-from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -24,6 +24,7 @@ from apps.ocpi.versions import Version
 from . import credentials, exchanges, handshake, ourselves, quarantine
 from .models import CredentialsToken, Exchange
 from .scope import NO_KEY, key_of
+from .taking import NotAtOnce
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,8 @@ class PartnerView(APIView):
     is_registration = False
     """Versions and credentials: open to a token A as well, and without routing headers (TR-04, TR-23)."""
     body_limit = reader.BODY_LIMIT
+    is_hopeful = True
+    """What `in_one` views give to `take` for `in_hope`."""
     http_method_names = ("get", "post", "put", "patch", "delete")
 
     def dispatch(self, request, *args, version: Version | None = None, **kwargs):
@@ -75,12 +78,25 @@ class PartnerView(APIView):
 
     def _admit(self, request) -> None:
         """The caller, who must be known before anything it says is looked at."""
-        header = request.META.get("HTTP_AUTHORIZATION", "")
-        self.caller = credentials.find(header, self.now, self._owner_key(), self._sender_key())
+        self.caller = self._find_caller(request.META.get("HTTP_AUTHORIZATION", ""))
         if self.caller is None or not self._opens(self.caller):
             self.caller = None
             raise Unauthorized
         credentials.note_use(self.caller.token, self.now)
+
+    def _find_caller(self, header: str):
+        """The first thing asked of a connection that was kept: if it died meanwhile, ask again over a new one.
+
+        That makes Django's own look at its health, another round trip for every request, superfluous.
+        """
+        asked = (header, self.now, self._owner_key(), self._sender_key())
+        try:
+            return credentials.find(*asked)
+        except OperationalError:
+            connection.close()
+            return credentials.find(*asked)
+        finally:
+            connection.health_check_done = True
 
     def _opens(self, caller: credentials.Caller) -> bool:
         """Token A opens the registration alone, and a partner that is not connected has nothing to tell us."""
@@ -92,7 +108,15 @@ class PartnerView(APIView):
         return self.in_one and self.http_request.method not in SAFE
 
     def _in_one_transaction(self) -> HttpResponse:
-        """What is expected commits, refusals too: their bytes are kept. What is not rolls everything back."""
+        """What is expected commits, refusals too: their bytes are kept. What is not rolls everything back.
+
+        What was taken in hope and did not fit is done again from the start, with the care that costs.
+        """
+        try:
+            with transaction.atomic():
+                return self._answered()
+        except NotAtOnce:
+            self.is_hopeful = False
         with transaction.atomic():
             return self._answered()
 

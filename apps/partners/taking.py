@@ -124,6 +124,10 @@ class Taken:
         return self
 
 
+class NotAtOnce(Exception):
+    """What was taken in hope could not be stored as it is: roll everything back and take it again, not in hope."""
+
+
 def take(
     intake: Intake,
     partner: Partner,

@@ -124,6 +124,23 @@ class TestCdrs:
                 cursor.execute("ALTER TABLE partners_exchange_gone RENAME TO partners_exchange")
         assert code(call("POST", "cdrs", cdr_body())) == (201, 1000)
 
+    def test_what_postgresql_refuses_is_kept_like_anything_refused(self, call):
+        for number in range(2):
+            answer = call("POST", "cdrs", cdr_body(total_energy=12345678901234567890123))
+            assert (code(answer), "Location" in answer.headers) == ((200, 2001), False), number
+        assert (Quarantined.objects.get().seen, Exchange.objects.count(), Cdr.objects.count()) == (2, 2, 0)
+
+    def test_what_only_the_database_refuses_is_kept_too(self, call):
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE charging_cdr ADD CONSTRAINT no_such_city CHECK (city <> 'Stockholm')")
+            try:
+                answer = call("POST", "cdrs", cdr_body())
+            finally:
+                cursor.execute("ALTER TABLE charging_cdr DROP CONSTRAINT no_such_city")
+        assert code(answer) == (200, 2001)
+        assert (bytes(Quarantined.objects.get().body), Cdr.objects.count()) == (cdr_body(), 0)
+        assert [said.status_code for said in Exchange.objects.all()] == [2001]
+
     def test_twenty_at_once_are_one_row(self, call):
         answers = []
 
