@@ -5,10 +5,11 @@ import gzip
 import http.client
 import io
 import json
+import threading
 from urllib.parse import urlsplit
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection, connections
 from django.urls import path
 
 from apps.partners import credentials
@@ -200,6 +201,23 @@ def test_a_lost_database_is_503(caller):
     said = is_envelope(caller.call("GET", "unplugged"), 503, 3000)
     assert "lost" not in said
     assert int(caller.call("GET", "unplugged").headers["Retry-After"]) > 0
+
+
+def test_a_connection_that_died_while_it_was_kept_is_not_noticed(caller, client):
+    header = {"HTTP_AUTHORIZATION": f"Token {caller.token}", "HTTP_HOST": "127.0.0.1"}
+    connection.ensure_connection()
+    ours = connection.connection.info.backend_pid
+
+    def end():
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [ours])
+        connections["default"].close()
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    thread.join()
+    assert client.get("/ocpi/2.2.1/tokens", **header).json()["status_code"] == 1000
+    assert connection.connection.info.backend_pid != ours
 
 
 TOKENS = ["Basic dTpw", "Token", "Token ", "Bearer x", "Token a b", "Token \x7f", "Token " + "a" * 600, "Token bm9ib2R5",
