@@ -27,7 +27,7 @@ from emsp.processes import Family, Process, ProcessEnded
 HOST = "127.0.0.1"
 FIRST_PORT = 8000
 PORTS = 100  # how many we try
-PATIENCE = 60  # seconds until everything answers
+PATIENCE = 90  # seconds until everything answers
 AS_ROOT = "ignore:You're running the worker with superuser privileges"  # a danger with pickle; we take only JSON
 CELERY = [sys.executable, "-W", AS_ROOT, "-m", "celery", "-A", "emsp.celery"]
 FAILURES = (*local.FAILURES, ProcessEnded)

@@ -136,7 +136,7 @@ class Machine:
         reader = threading.Thread(target=lambda: seen.extend(platform.stdout), daemon=True)
         reader.start()
         try:
-            until(lambda: any("emsp runs at" in line for line in seen) or platform.poll() is not None, 60)
+            until(lambda: any("emsp runs at" in line for line in seen) or platform.poll() is not None, 150)
             assert platform.poll() is None, "".join(seen)
             yield platform, seen
         finally:
