@@ -27,8 +27,8 @@ def are_numbers(model: str, *names: str) -> list[models.CheckConstraint]:
 class Session(models.Model):
     """A charging session as the CPO last told. Never billed; the CDR is (SES-03)."""
 
-    party = models.ForeignKey(Party, models.PROTECT, related_name="sessions")
-    partner = models.ForeignKey(Partner, models.PROTECT, related_name="sessions")
+    party = models.ForeignKey(Party, models.PROTECT, related_name="sessions", db_index=False)
+    partner = models.ForeignKey(Partner, models.PROTECT, related_name="sessions", db_index=False)
     ocpi_id = models.CharField("id", max_length=255)
     status = models.CharField(max_length=255)
     started_at = models.DateTimeField()
@@ -39,7 +39,7 @@ class Session(models.Model):
     token_uid = models.TextField(blank=True)
     token_type = models.CharField(max_length=255, blank=True)
     sent_contract_id = models.TextField("contract id, as sent", blank=True)
-    token = models.ForeignKey(Token, models.PROTECT, null=True, blank=True, related_name="sessions")
+    token = models.ForeignKey(Token, models.PROTECT, null=True, blank=True, related_name="sessions", db_index=False)
     authorization_reference = models.TextField(blank=True)
     location_id = models.TextField(blank=True)
     evse_uid = models.TextField(blank=True)
@@ -135,11 +135,12 @@ class Cdr(models.Model):
 
     Energy is in kWh, times in hours, as on the wire. `body` is the CPO's own bytes. What we find out about it later
     stands in `token` (whose it is, `matching`) and in the rows beside it: findings, charges, holds.
+    Keys that begin an index below, or are never asked for, have none of their own: CDRs are written more than read.
     """
 
     public_id = models.UUIDField("UUID", default=uuid.uuid4, unique=True, editable=False)
-    party = models.ForeignKey(Party, models.PROTECT, related_name="cdrs")
-    partner = models.ForeignKey(Partner, models.PROTECT, related_name="cdrs", help_text="Who sent it.")
+    party = models.ForeignKey(Party, models.PROTECT, related_name="cdrs", db_index=False)
+    partner = models.ForeignKey(Partner, models.PROTECT, related_name="cdrs", db_index=False, help_text="Who sent it.")
     ocpi_id = models.CharField("CDR id", max_length=255)
     session_id = models.TextField(blank=True)
     authorization_reference = models.TextField(blank=True)
@@ -174,7 +175,7 @@ class Cdr(models.Model):
     warnings = models.JSONField(default=list, blank=True, help_text="What we forgave, by path.")
     last_updated = models.DateTimeField()
     received_at = models.DateTimeField()
-    token = models.ForeignKey(Token, models.PROTECT, null=True, blank=True, related_name="cdrs")
+    token = models.ForeignKey(Token, models.PROTECT, null=True, blank=True, related_name="cdrs", db_index=False)
     contract = models.ForeignKey(
         Contract, models.PROTECT, null=True, blank=True, related_name="cdrs", help_text="Empty: nobody's yet."
     )
