@@ -50,7 +50,7 @@ def counts(seen, **others):
 
 
 def asked(cpo):
-    return [request.query for request in cpo.requests if request.path.endswith("/locations")]
+    return [request.query for request in cpo.requests.copy() if request.path.endswith("/locations")]
 
 
 def moment(text):
