@@ -27,7 +27,7 @@ from apps.ocpi.errors import (
     UnsupportedVersion,
     UnusableClient,
 )
-from apps.ocpi.versions import LISTED, Version, best_mutual, read_versions
+from apps.ocpi.versions import LISTED, VERSIONS, Version, best_mutual, read_versions
 from apps.work import ring
 
 from . import credentials, exchanges, ourselves, peers, pull, sealing
@@ -40,6 +40,9 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 5
 """Seconds for each call we make while a partner waits for our answer (trust S11)."""
+
+OUR_PATIENCE = 15
+"""Seconds for each call of a handshake that we begin; somebody waits before a page."""
 
 HANDSHAKES = Pace(20, timedelta(hours=1))
 """How often a partner may make us call it back, in each process (trust S11)."""
@@ -121,7 +124,7 @@ def connect(name: str, versions_url: str, token_a: str, now: datetime, *, is_pri
 def renew(partner: Partner, now: datetime) -> Partner:
     """Exchange the tokens of both sides, and read the partner's endpoints anew (CRED-06, CRED-10)."""
     token = peers.token_of(partner)
-    offer = _look(partner, partner.versions_url, token, LISTED)
+    offer = _look(partner, partner.versions_url, token, _spoken_with(partner))
     _refuse_incomplete(offer)
     return _tell("PUT", partner, offer, partner.versions_url, token, now)
 
@@ -131,11 +134,16 @@ def end(partner: Partner, now: datetime) -> str:
     error = ""
     try:
         url = peers.endpoint(partner, "credentials", modules.SENDER)
-        peers.peer_of(partner, "credentials").delete(url)
+        peers.peer_of(partner, "credentials", patience=OUR_PATIENCE).delete(url)
     except (PeerFailed, OcpiError) as failed:
         error = str(failed)
     _forget(partner, now)
     return error
+
+
+def _spoken_with(partner: Partner) -> tuple[Version, ...]:
+    """What we list, and what the partner chose although we do not."""
+    return tuple(version for version in VERSIONS.values() if version in LISTED or version.number == partner.version)
 
 
 # Partners begin
@@ -196,7 +204,7 @@ def _look_back(partner: Partner, version: Version, theirs: objects.Credentials) 
 
 
 def _look(
-    partner: Partner, versions_url: str, token: str, ours: tuple[Version, ...], *, patience: float | None = None
+    partner: Partner, versions_url: str, token: str, ours: tuple[Version, ...], *, patience: float = OUR_PATIENCE
 ) -> Offer:
     """Versions, and details of the newest that both speak (VER-04). PeerFailed also where the answer makes no sense."""
     urls, form = _offered_versions(partner, versions_url, token, ours, patience)
@@ -231,9 +239,8 @@ def _forms(form: str, version: Version) -> tuple[str, str]:
     return form, Partner.TokenForm.RAW.value if encodes else Partner.TokenForm.BASE64.value
 
 
-def _stranger(partner: Partner, token: str, version: Version, form: str, patience: float | None = None) -> Peer:
+def _stranger(partner: Partner, token: str, version: Version, form: str, patience: float = OUR_PATIENCE) -> Peer:
     """A platform we are not registered with yet, or not by this token. No routing headers here (TR-23)."""
-    how = {} if patience is None else {"patience": patience}
     return Peer(
         token,
         version=version,
@@ -241,7 +248,7 @@ def _stranger(partner: Partner, token: str, version: Version, form: str, patienc
         private_hosts=settings.OCPI_PRIVATE_HOSTS,
         is_private=partner.is_private,
         record=exchanges.recorder(partner if partner.pk else None, "credentials"),
-        **how,
+        patience=patience,
     )
 
 
@@ -301,7 +308,7 @@ def _tell(method: str, partner: Partner, offer: Offer, versions_url: str, token:
     except (PeerFailed, InvalidObject) as error:
         _settle_token(ours, now, is_refused=isinstance(error, PeerFailed) and _is_refusal(error))
         raise
-    offer = _offer_to_members(partner, offer, versions_url, theirs)
+    offer = _offer_behind(partner, offer, versions_url, theirs)
     with transaction.atomic():
         locked = Partner.objects.select_for_update().get(pk=partner.pk)
         _keep(locked, offer, theirs, now)
@@ -322,7 +329,7 @@ def _settle_token(token: str, now: datetime, *, is_refused: bool) -> None:
     row.update(revoked_at=now) if is_refused else row.update(expires_at=None)
 
 
-def _offer_to_members(partner: Partner, offer: Offer, versions_url: str, theirs: objects.Credentials) -> Offer:
+def _offer_behind(partner: Partner, offer: Offer, versions_url: str, theirs: objects.Credentials) -> Offer:
     """Endpoints are read again if the partner now names another address (CRED-02)."""
     if theirs.url == versions_url:
         return offer

@@ -92,7 +92,8 @@ def raw(site, *lines, body=b"", host=None):
 
 
 PATHS = ["/ocpi", "/ocpi/", "/ocpi/nothing", "/ocpi/9.9.9", "/ocpi/2.2.1/nothing", "/ocpi/2.2.1/tokens//authorize",
-    "/ocpi/2.2.1/..%2fadmin", "/ocpi//versions", "/ocpi/%00", "/ocpi/2.2.1/tokens/a/authorize/b", "/ocpi/2.2.1/<b>"]  # fmt: skip
+    "/ocpi/2.2.1/..%2fadmin", "/ocpi//versions", "/ocpi/%00", "/ocpi/2.2.1/tokens/a/authorize/b", "/ocpi/2.2.1/<b>",
+    "/ocpi/%ff", "/ocpi/versions;x", "/ocpi/" + "x" * 4000, "/ocpi/2.2.1/versions"]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PATHS)

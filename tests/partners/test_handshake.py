@@ -214,6 +214,35 @@ def test_a_partner_cannot_make_us_call_without_end(cpo, invitation, as_partner, 
     assert len(cpo.requests) == 4  # a token it does not know is tried in either form
 
 
+def in_2_1_1(url, token):
+    """One party, where later there is a list of roles."""
+    details = {"business_details": {"name": "CPO"}, "country_code": "SE", "party_id": "LAD"}
+    return {"token": token, "url": url} | details
+
+
+@pytest.mark.parametrize(("version", "body"), [("2.1.1", in_2_1_1), ("2.2.1", theirs), ("2.3.0", theirs)])
+def test_a_partner_may_choose_its_version_also_one_we_do_not_list(version, body, cpo, invitation, as_partner):
+    cpo.speak("2.1.1", "2.2.1", "2.3.0")
+    cpo.memory.put(tokens_of_emsp=["token-of_the_cpo"])
+    sent = body(cpo.versions_url, "token-of_the_cpo")
+    answer = as_partner(invitation.token).call("POST", "credentials", version, json=sent).json()
+    assert answer["status_code"] == 1000, answer
+    assert ("roles" in answer["data"]) == (version != "2.1.1")
+    partner = Partner.objects.get()
+    assert (partner.version, [str(party) for party in partner.parties.all()]) == (version, ["SE*LAD"])
+    assert peers.endpoint(partner, "cdrs", "SENDER").endswith(f"/{version}/cdrs")
+    caller = as_partner(answer["data"]["token"])
+    assert caller.call("GET", "tokens", version).json()["data"] == []
+
+
+def test_a_renewal_may_change_the_version(cpo, registered, as_partner):
+    cpo.speak("2.2.1", "2.3.0")
+    token = cpo.memory.get("tokens_of_emsp")[-1]
+    caller = as_partner(cpo.memory.get("token_for_us"))
+    assert caller.call("PUT", "credentials", "2.3.0", json=theirs(cpo.versions_url, token)).is_success
+    assert Partner.objects.get().version == "2.3.0"
+
+
 # Renewal
 
 
