@@ -249,10 +249,8 @@ def held_cdrs(now: datetime) -> Iterator[Need]:
 
 
 def incomplete_accounts(now: datetime) -> Iterator[Need]:
-    lacks = Q(street="") | Q(postal_code="") | Q(city="") | Q(kind=Account.Kind.COMPANY, organisation_no="")
-    yield Need(
-        counted(Account.objects.filter(lacks)), "accounts lack what invoices must show", url_of(Account, incomplete=1)
-    )
+    rows = Account.objects.filter(Account.incomplete())
+    yield Need(counted(rows), "accounts lack what invoices must show", url_of(Account, incomplete=1))
 
 
 def invited_partners(now: datetime) -> Iterator[Need]:

@@ -383,7 +383,9 @@ def payment_state(invoice: Invoice) -> str:
 class InvoiceAdmin(Record):
     list_display = ["number", "account", "kind", "issued_on", "month", "net_amount", "vat_amount", "to_pay", "state"]
     list_filter = [PaidFilter, PeriodFilter, "kind", "currency", PdfFilter]
-    list_select_related = ["account", "payment"]
+    list_select_related = [
+        "account", "payment", "document", "corrects", "run__legal_entity", "registration__legal_entity",
+    ]  # fmt: skip
     search_fields = ["number__istartswith", "account__name__istartswith", "payment_reference__istartswith"]
     search_help_text = "Number, account, payment reference"
     fields = [
@@ -395,7 +397,7 @@ class InvoiceAdmin(Record):
     actions_detail = ["pdf", "pay"]
 
     def get_queryset(self, request):
-        return super().get_queryset(request).defer("seller", "buyer")
+        return super().get_queryset(request).defer("seller", "buyer", "document__pdf")
 
     @display(description="Month", ordering="period")
     def month(self, invoice):

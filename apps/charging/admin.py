@@ -17,7 +17,20 @@ from apps.billing.states import State, with_state
 from apps.drivers.admin import cdrs_table
 from apps.locations.admin import PartyFilter
 from apps.partners.ourselves import us
-from apps.staff.office import Record, Refused, Table, act, badge, link, moment, money, quantity, reading, url_of
+from apps.staff.office import (
+    Record,
+    Refused,
+    Table,
+    act,
+    badge,
+    is_of_one,
+    link,
+    moment,
+    money,
+    quantity,
+    reading,
+    url_of,
+)
 
 from .attaching import CannotAttach, attach_card, attach_cdr
 from .checking import CannotRelease, release
@@ -171,6 +184,10 @@ class CdrAdmin(Record):
     list_display = ["ended", "ocpi_id", "party", "driver", "place", "kwh", "purchase", "state"]
     list_filter = [StateFilter, ReasonFilter, PartyFilter, "currency"]
     list_select_related = ["party", "contract__driver"]
+    page_select_related = (
+        "party", "partner", "contract__driver__account", "token", "authorization", "credits__party", "credited_by__party", "held",
+        "payable",
+    )  # fmt: skip
     search_fields = [
         "ocpi_id__istartswith",
         "token_uid__istartswith",
@@ -179,18 +196,20 @@ class CdrAdmin(Record):
     ]
     search_help_text = "CDR id, card UID, session id, contract id"
     fieldsets = [
-        (None, {"fields": ["state", ("ocpi_id", "party", "partner"), ("ended", "started"), ("kwh", "hours", "parking")]}),
-        ("Whose", {"fields": [("driver", "contract_link", "card"), ("sent_contract_id", "auth_method", "authorization")]}),
-        ("Where", {"fields": [("place", "evse_id", "country", "time_zone")]}),
-        ("Purchase", {"fields": [("purchase", "credited")]}),
-        ("As sent", {"fields": [("version", "last_updated", "received_at", "public_id"), "forgiven", "as_sent"],
-                     "classes": ["collapse"]}),
+        (None, {"fields": [
+            ("state", "driver", "contract_link", "card"), ("ocpi_id", "party", "partner", "credited"),
+            ("started", "ended", "kwh", "hours", "parking"), ("place", "evse", "zone", "purchase"),
+        ]}),
+        ("As sent", {"fields": [
+            ("sent_contract_id", "auth_method", "authorization_link"), ("version", "last_updated", "received_at", "public_id"),
+            "forgiven", "as_sent",
+        ], "classes": ["collapse"]}),
     ]  # fmt: skip
     actions_detail = ["attach", "attach_alone", "release"]
 
     def get_queryset(self, request):
         rows = with_state(super().get_queryset(request)).annotate(held_code=F("held__code"))
-        return rows.defer("body", "content_hash")
+        return rows if is_of_one(request) else rows.defer("body", "content_hash")
 
     def lookup_allowed(self, lookup, value, request):
         mine = {"contract__driver__id__exact", "contract__id__exact", "token__id__exact"}
@@ -219,6 +238,18 @@ class CdrAdmin(Record):
     @display(description="Place")
     def place(self, cdr):
         return ", ".join(filter(None, [cdr.location_name or cdr.location_id, cdr.city]))
+
+    @display(description="EVSE")
+    def evse(self, cdr):
+        return cdr.evse_id or cdr.evse_uid or "–"
+
+    @display(description="Country, time zone")
+    def zone(self, cdr):
+        return ", ".join(filter(None, [cdr.country, cdr.time_zone or "time zone not known"]))
+
+    @display(description="Authorisation")
+    def authorization_link(self, cdr):
+        return link(cdr.authorization)
 
     @display(description="Energy", ordering="energy")
     def kwh(self, cdr):

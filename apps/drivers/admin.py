@@ -24,9 +24,11 @@ from apps.staff.office import (
     act,
     badge,
     format_html_comma,
+    is_of_one,
     link,
     moment,
     money,
+    once,
     quantity,
     url_of,
 )
@@ -122,10 +124,21 @@ def invoices_table(invoices, more: str) -> Table:
     return Table("Invoices", Invoice, headers, rows, more, "Nothing invoiced yet.")
 
 
+class IncompleteFilter(admin.SimpleListFilter):
+    title = "for its invoices"
+    parameter_name = "incomplete"
+
+    def lookups(self, request, model_admin):
+        return [("1", "something is missing")]
+
+    def queryset(self, request, queryset):
+        return queryset.filter(Account.incomplete()) if self.value() == "1" else queryset
+
+
 @admin.register(Account)
 class AccountAdmin(Page):
     list_display = ["name", "kind", "country", "currency", "vat_id", "email", "driver_count", "for_invoices"]
-    list_filter = ["kind", "currency", "country"]
+    list_filter = [IncompleteFilter, "kind", "currency", "country"]
     search_fields = ["name", "legal_name", "email", "vat_id", "organisation_no"]
     search_help_text = "Name, e-mail, VAT id, organisation number"
     readonly_fields = ["for_invoices", "created_at"]
@@ -185,7 +198,8 @@ class DriverAdmin(Page):
     actions_detail = ["block", "unblock", "add_card"]
 
     def get_queryset(self, request):
-        return super().get_queryset(request).prefetch_related("contracts__tokens")
+        rows = super().get_queryset(request)
+        return rows if is_of_one(request) else rows.prefetch_related("contracts__tokens")
 
     def get_search_results(self, request, queryset, search_term):
         return drivers_like(search_term, queryset), False
@@ -212,6 +226,7 @@ class DriverAdmin(Page):
         return driver_state(driver)
 
     @display(description="Partners that know")
+    @once
     def known(self, driver):
         return said_of_partners(driver)
 

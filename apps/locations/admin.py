@@ -1,5 +1,7 @@
 """Where drivers can charge, as the CPOs tell it."""
 
+from decimal import Decimal
+
 from django.contrib import admin
 from django.db.models import Count, Q
 from unfold.decorators import display
@@ -81,6 +83,6 @@ class LocationAdmin(Record):
 
 
 def connector(row: Connector) -> str:
-    power = f" {quantity(row.max_electric_power / 1000, 'kW', 1)}" if row.max_electric_power else ""
+    power = f" {quantity(Decimal(row.max_electric_power) / 1000, 'kW', 1)}" if row.max_electric_power else ""
     tariffs = f" ({', '.join(map(str, row.tariff_ids))})" if row.tariff_ids else ""
     return f"{row.standard} {row.power_type}{power}{tariffs}"

@@ -27,6 +27,7 @@ from apps.staff.office import (
     link,
     long,
     moment,
+    once,
     reading,
     url_of,
 )
@@ -115,7 +116,9 @@ class PartnerAdmin(Page):
     ]
     inlines = [FeedInline]
     actions_list = ["connect"]
-    actions_detail = ["pull_now", "push_now", "invite_again", "renew", "disconnect"]
+    actions_detail = [
+        "pull_now", "push_now", {"title": "Connection", "icon": "key", "items": ["invite_again", "renew", "disconnect"]},
+    ]  # fmt: skip
 
     def get_queryset(self, request):
         rows = super().get_queryset(request).prefetch_related("parties", "feeds")
@@ -142,6 +145,7 @@ class PartnerAdmin(Page):
         return partner.waiting or "–"
 
     @display(description="Our cards")
+    @once
     def known_cards(self, partner):
         told = partner.deliveries.aggregate(
             known=Count("pk", filter=Q(confirmed_version=F("token__version"))), all=Count("pk")
@@ -289,10 +293,10 @@ def exchanges_table(partner: Partner) -> Table:
 
 
 def exchange_row(exchange: Exchange) -> list:
-    took = f"{exchange.duration.total_seconds() * 1000:.0f} ms" if exchange.duration else "–"
+    took = f"{exchange.duration.total_seconds() * 1000:.0f}\u00a0ms" if exchange.duration else "–"
     return [
         link(exchange, moment(exchange.at)), exchange.get_direction_display(), f"{exchange.method} {exchange.url}",
-        exchange.http_status, exchange.status_code, took, exchange.error or "–",
+        str(exchange.http_status or "–"), str(exchange.status_code or "–"), took, exchange.error or "–",
     ]  # fmt: skip
 
 
@@ -339,14 +343,14 @@ class PartyAdmin(Page):
 class ExchangeAdmin(Record):
     """Every call in and out, its bytes as they were; tokens are in none of them."""
 
-    list_display = ["when", "partner", "direction", "method", "short_url", "http", "status_code", "took", "error"]
+    list_display = ["when", "partner", "direction", "method", "short_url", "http", "ocpi", "took", "error"]
     list_filter = ["direction", "partner", "method"]
     list_select_related = ["partner"]
     search_fields = ["request_id__exact", "correlation_id__exact", "url"]
     search_help_text = "Request id, correlation id, URL"
     fields = [
-        ("when", "partner", "direction", "took"), ("method", "url"), ("http", "status_code", "error"),
-        ("request_id", "correlation_id"), "request", "response",
+        ("when", "partner", "direction", "took"), ("method", "url"), ("http", "ocpi", "error"),
+        ("request_id", "correlation_id"), "sent", "answered",
     ]  # fmt: skip
 
     def get_queryset(self, request):
@@ -366,16 +370,20 @@ class ExchangeAdmin(Record):
             return badge("no answer", "bad")
         return badge(exchange.http_status, "good" if exchange.http_status < 400 else "bad")
 
+    @display(description="OCPI", ordering="status_code")
+    def ocpi(self, exchange):
+        return str(exchange.status_code or "–")
+
     @display(description="Took", ordering="duration")
     def took(self, exchange):
         return exchange_row(exchange)[-2]
 
     @display(description="Sent")
-    def request(self, exchange):
+    def sent(self, exchange):
         return readable(exchange.request_body)
 
     @display(description="Answered")
-    def response(self, exchange):
+    def answered(self, exchange):
         return readable(exchange.response_body)
 
 

@@ -39,3 +39,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
     filter_horizontal = []
     autocomplete_fields = []
+
+    def get_queryset(self, request):
+        """A permission is written with its model's name."""
+        return super().get_queryset(request).prefetch_related("permissions__content_type")

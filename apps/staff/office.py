@@ -15,7 +15,7 @@ from django.contrib import messages
 from django.contrib.admin.checks import ModelAdminChecks
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Model
+from django.db.models import Model, URLField
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -87,14 +87,26 @@ class Page(ModelAdmin):
     list_max_show_all = 0
     list_fullwidth = True
     compressed_fields = False
+    page_select_related: tuple[str, ...] = ()
     change_form_outer_after_template = "admin/tables.html"
     empty_value_display = "–"
+
+    def get_queryset(self, request):
+        """What a row's own page joins is `page_select_related`, else what the list does."""
+        joined = self.page_select_related if is_of_one(request) else ()
+        return super().get_queryset(request).select_related(*joined or self.list_select_related or ())
 
     def has_add_permission(self, request, obj=None) -> bool:
         return super().has_add_permission(request)
 
     def has_delete_permission(self, request, obj=None) -> bool:
         return False
+
+    def formfield_for_dbfield(self, db_field, request, **kwargs):
+        """An address typed without its scheme is https."""
+        if isinstance(db_field, URLField):
+            kwargs["assume_scheme"] = "https"
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_tables(self, request: HttpRequest, row: Model) -> Iterable[Table]:
         """Related rows to show below the fields."""
@@ -127,6 +139,24 @@ class Record(Page):
 
     def has_change_permission(self, request, obj=None) -> bool:
         return False
+
+
+def is_of_one(request: HttpRequest) -> bool:
+    """Whether a page of one row is asked for, not the list."""
+    return "object_id" in request.resolver_match.kwargs
+
+
+def once(method: Callable):
+    """A field worked out once for a page: the frame's templates ask for it five times."""
+
+    @wraps(method)
+    def remembered(self, row):
+        known = row.__dict__.setdefault("_remembered", {})
+        if method.__name__ not in known:
+            known[method.__name__] = method(self, row)
+        return known[method.__name__]
+
+    return remembered
 
 
 def may_view(request: HttpRequest, model: type[Model]) -> bool:

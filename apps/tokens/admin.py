@@ -15,7 +15,7 @@ from apps.drivers.admin import (
     sessions_table,
 )
 from apps.partners.models import Partner
-from apps.staff.office import Page, Record, Table, act, badge, link, moment, url_of
+from apps.staff.office import Page, Record, Table, act, badge, link, moment, once, url_of
 
 from .announcing import announce
 from .blocking import block_token, unblock_token
@@ -73,6 +73,7 @@ class TokenAdmin(Page):
         return badge("driver is blocked", "bad") if blocked else card_state(token)
 
     @display(description="Partners that know")
+    @once
     def known(self, token):
         return said_of_partners(token)
 
