@@ -286,10 +286,10 @@ class DriverAdmin(Page):
         result = enrolled_by_hand(form.values())
         for error in result.errors:
             form.add_error(error.column if error.column in form.fields else None, error.reason)
-        card = (
-            Token.objects.filter(uid__iexact=form.cleaned_data["token_uid"]).select_related("contract__driver").first()
-        )
-        return card.contract.driver if result.is_good and card else None
+        if result.errors:
+            return None
+        card = {"uid__iexact": form.cleaned_data["token_uid"], "type": form.cleaned_data["token_type"]}
+        return Token.objects.select_related("contract__driver").get(**card).contract.driver
 
     @action(description="Import a file", permissions=["add"], url_path="import", icon="upload_file")
     def import_file(self, request):
