@@ -29,24 +29,27 @@ TOKEN = """coalesce(card.id,
 CONTRACT = "coalesce(card.contract_id, named.id, granted.contract_id)"
 
 REMATCH = f"""
+WITH found AS (
+    SELECT told.id, {TOKEN} AS token, {CONTRACT} AS contract, granted.id AS answer
+    FROM charging_cdr told {JOINS} WHERE told.contract_id IS NULL AND {CONTRACT} IS NOT NULL
+    ORDER BY told.id FOR NO KEY UPDATE OF told
+)
 UPDATE charging_cdr cdr SET token_id = found.token, contract_id = found.contract, checked_at = NULL,
     authorization_id = coalesce(found.answer, cdr.authorization_id)
-FROM (
-    SELECT told.id, {TOKEN} AS token, {CONTRACT} AS contract, granted.id AS answer
-    FROM charging_cdr told {JOINS} WHERE told.contract_id IS NULL
-) found
-WHERE cdr.id = found.id AND cdr.contract_id IS NULL AND found.contract IS NOT NULL
+FROM found WHERE cdr.id = found.id AND cdr.contract_id IS NULL
 """
+"""Locked in one order: rounds that meet wait for each other and never deadlock."""
 
 LINK_SESSIONS = f"""
-UPDATE charging_session session SET token_id = found.token
-FROM (
+WITH found AS (
     SELECT told.id, coalesce(granted.token_id, card.id) AS token FROM charging_session told {JOINS}
-    WHERE told.id = ANY(%(ids)s::bigint[])
-        OR (%(ids)s::bigint[] IS NULL AND told.token_id IS NULL)
-) found
-WHERE session.id = found.id AND session.token_id IS DISTINCT FROM found.token
+    WHERE (told.id = ANY(%(ids)s::bigint[]) OR (%(ids)s::bigint[] IS NULL AND told.token_id IS NULL))
+        AND told.token_id IS DISTINCT FROM coalesce(granted.token_id, card.id)
+    FOR NO KEY UPDATE OF told SKIP LOCKED
+)
+UPDATE charging_session session SET token_id = found.token FROM found WHERE session.id = found.id
 """
+"""A session that is being written now is linked by its writer."""
 
 PLACE = """
 UPDATE charging_cdr cdr SET time_zone = place.time_zone FROM locations_location place

@@ -1,11 +1,16 @@
-import pytest
+import threading
 
+import pytest
+from django.db import connections
+
+from apps.charging.intake import INTAKE
 from apps.charging.matching import rematch
 from apps.charging.models import Cdr, Session
 from apps.drivers.models import Contract
+from apps.partners.taking import take
 from apps.tokens.models import Authorization
 
-from .conftest import NOW, cdr_body, session_body
+from .conftest import NOW, V221, cdr_body, session_body
 
 pytestmark = pytest.mark.django_db
 
@@ -133,3 +138,24 @@ def test_the_same_card_and_contract_of_all_are_one_match(token, contract, send):
     """As many CDRs as there are stay as many, whatever is joined."""
     send(*(cdr_body(id=f"C-{number}") for number in range(30)))
     assert Cdr.objects.filter(contract=contract, token=token).count() == 30
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rounds_that_meet_match_each_cdr_once(partner, make_token, now):
+    bodies = [cdr_body(id=f"C-{number}", cdr_token__uid=f"U{number % 40}") for number in range(200)]
+    take(INTAKE, partner, V221, bodies, NOW)
+    for number in range(40):
+        make_token(f"U{number}")
+    ready, found = threading.Barrier(5), []
+
+    def work():
+        try:
+            ready.wait(timeout=30)
+            found.append(rematch(now))
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=work) for _ in range(5)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert (len(found), sum(found), Cdr.objects.unmatched().count()) == (5, 200, 0)
