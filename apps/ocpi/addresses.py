@@ -18,6 +18,8 @@ NEVER = tuple(
 NOT_PUBLIC = tuple(map(ip_network, ("192.88.99.0/24", "fec0::/10", "::/96", "64:ff9b:1::/48")))
 """What Python calls global in some of its releases, and what is not."""
 
+HTTPS, FIRST_FREE_PORT = 443, 1024
+
 NAT64 = ip_network("64:ff9b::/96")
 COMPATIBLE = ip_network("::/96")
 
@@ -99,6 +101,11 @@ def _split_port(entry: str) -> tuple[str, int | None]:
     return name, int(port)
 
 
+def is_for_https(port: int) -> bool:
+    """Below 1024 are the ports of mail, file and login servers, which are nobody's OCPI (trust S22)."""
+    return port == HTTPS or port >= FIRST_FREE_PORT
+
+
 def reachable(
     candidates: Iterable[str], host: str, port: int, hosts: PrivateHosts | None, *, encrypted: bool
 ) -> list[str]:
@@ -110,6 +117,6 @@ def reachable(
     for candidate in candidates:
         address = ip_address(candidate.partition("%")[0])
         is_named = hosts is not None and hosts.cover(host, port, address) and not is_never(address)
-        if is_named or (encrypted and is_public(address)):
+        if is_named or (encrypted and is_for_https(port) and is_public(address)):
             allowed.append(candidate)
     return allowed

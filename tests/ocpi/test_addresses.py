@@ -82,6 +82,13 @@ def test_of_several_addresses_only_those_allowed_are_tried():
     assert reachable(found, "cpo.test", 443, PrivateHosts(["10.0.0.0/8"]), encrypted=True) == ["10.0.0.1", "1.1.1.1"]
 
 
+@pytest.mark.parametrize(
+    ("port", "is_open"), [(443, True), (8443, True), (1024, True), (25, False), (22, False), (80, False)]
+)
+def test_only_ports_of_web_servers_are_called(port, is_open):
+    assert reachable(["1.1.1.1"], "cpo.test", port, None, encrypted=True) == (["1.1.1.1"] if is_open else [])
+
+
 def test_unencrypted_calls_are_for_named_hosts_alone():
     assert reachable(["1.1.1.1"], "cpo.test", 80, None, encrypted=False) == []
     assert reachable(["1.1.1.1"], "cpo.test", 80, PrivateHosts(["10.0.0.0/8"]), encrypted=False) == []
