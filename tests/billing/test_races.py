@@ -8,7 +8,7 @@ from django.db import OperationalError, connection, connections, transaction
 from django.db.models import Count, F, Max, Min
 
 from apps.billing import invoicing
-from apps.billing.models import Charge, Invoice, InvoiceLine, NumberSeries
+from apps.billing.models import Charge, Invoice, InvoiceLine, InvoiceRun, NumberSeries
 from tests.billing.charged import NOW, OCTOBER, World
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -93,6 +93,18 @@ def test_eight_issuers_with_failures_leave_no_gap_and_bill_nothing_twice(world, 
     assert Invoice.objects.count() == 60
     assert InvoiceLine.objects.count() == Charge.objects.count() == 90
     assert not Charge.objects.filter(line=None).exists()
+
+
+def test_eight_issuers_leave_nobody_out(world, monkeypatch, caplog):
+    """Who comes second waits for the series, and then finds nothing: no failure, and no account named for it."""
+    monkeypatch.setattr(invoicing, "ACCOUNTS_AT_ONCE", 1)
+    for number in range(24):
+        world.charge(world.account(f"Account {number}"), "10")
+    together(*[lambda: invoicing.issue(OCTOBER, NOW)] * 8)
+    assert_dense()
+    assert Invoice.objects.count() == 24
+    assert [run.left_out for run in InvoiceRun.objects.all() if run.left_out] == []
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("apps.")] == []
 
 
 def test_invoices_and_credit_notes_at_once(world):
