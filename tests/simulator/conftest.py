@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from decimal import Decimal
 from typing import Any
 
@@ -55,9 +56,9 @@ def emsp(cpo, receiver) -> Iterator[AsEmsp]:
     """Registered with each other, and twelve cards are known; the last one is blocked."""
     cpo.register(receiver.versions_url, TOKEN_A)
     calling = AsEmsp(cpo, receiver.credentials_of_cpo["token"])
-    for uid in CARDS:
-        calling.push(uid, valid=uid != CARDS[-1])
-    with calling.http:
+    with closing(calling.http):
+        for uid in CARDS:
+            calling.push(uid, valid=uid != CARDS[-1])
         yield calling
 
 

@@ -73,7 +73,7 @@ def test_a_list_is_given_in_pages_that_lead_to_each_other(cpo, emsp):
     first = emsp.get("locations?limit=2")
     assert (first.headers["X-Total-Count"], first.headers["X-Limit"], len(first.json()["data"])) == ("3", "100", 2)
     assert [len(page) for page in emsp.pages("locations?limit=2")] == [2, 1]
-    assert "Link" not in emsp.get("locations")
+    assert "Link" not in emsp.get("locations").headers
 
 
 def test_a_list_holds_what_changed_from_one_date_until_before_another(cpo, emsp):

@@ -84,7 +84,7 @@ def test_the_checks_find_what_is_wrong():
     }
     del spoiled["issuer"]
     fields = {problem.split(":")[0] for problem in problems(spoiled, "token")}
-    assert fields == {"/uid", "/type", "/valid", "/colour", "/whitelist", "/last_updated", "/issuer"}
+    assert fields == {"/uid", "/type", "/valid", "/colour", "/whitelist", "/last_updated", "/issuer", "/contract_id"}
 
 
 def test_every_total_of_a_cdr_is_a_field_of_the_table():
