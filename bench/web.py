@@ -100,8 +100,8 @@ def best_of_rounds(url: str, token: str, lines: dict[str, list[str]], folder: Pa
     """All in turn in every round, so that whatever else the machine does meanwhile falls on all of them."""
     found = dict.fromkeys(lines, 0.0)
     for number in range(ROUNDS):
-        for name in lines:
-            found[name] = max(found[name], checked_run(name, url, token, lines[name], folder, number))
+        for name, paths in lines.items():
+            found[name] = max(found[name], checked_run(name, url, token, paths, folder, number))
     return found
 
 
