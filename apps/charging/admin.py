@@ -13,7 +13,7 @@ from unfold.enums import ActionVariant
 
 from apps.billing.explanation import explain
 from apps.billing.models import Charge, Held, Invoice, Payable
-from apps.billing.states import State, with_state
+from apps.billing.states import NEEDS_SOMEBODY, State, with_state
 from apps.drivers.admin import cdrs_table
 from apps.locations.admin import PartyFilter
 from apps.partners.ourselves import us
@@ -175,6 +175,8 @@ STATES = {
 def state_badge(cdr: Cdr) -> str:
     """One word, and for a held one why."""
     state = State(cdr.state)
+    if cdr.checked_at is None and state in NEEDS_SOMEBODY:
+        return badge("its checks are due", "new")
     code = f": {cdr.held_code}" if cdr.held_code and state is State.HELD else ""
     return badge(f"{state.label}{code}", STATES[state])
 
@@ -353,7 +355,8 @@ def verdicts_table(cdr: Cdr, told: dict) -> Table:
     )  # fmt: skip
     headers = ["Rule", "What was found", "What to do", "For the driver", "For the CPO"]
     empty = "Nothing is odd about it." if cdr.checked_at else "Its checks are due."
-    return Table("Verdicts", Finding, headers, rows, empty=empty)
+    title = "Verdicts" if cdr.checked_at else "Verdicts, as of the last look: its checks are due"
+    return Table(title, Finding, headers, rows, empty=empty)
 
 
 def sale_tables(cdr: Cdr, told: dict) -> Iterator[Table]:

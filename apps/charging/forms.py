@@ -30,7 +30,7 @@ class ContractField(forms.CharField):
         if not found:
             return "No contract is found by that."
         named = "; ".join(f"{contract} ({contract.driver}, {contract.driver.account})" for contract in found[:NAMED])
-        return f"Several are: {named}{'; …' if len(found) > NAMED else ''}. Give the contract id."
+        return f"Several are: {named}{' and more' if len(found) > NAMED else ''}. Give the contract id."
 
 
 class ContractForm(BaseDialogForm):

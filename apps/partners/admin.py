@@ -1,6 +1,5 @@
 """Partners: how their feeds go, how they get in, what was said, and what we could not take."""
 
-import json
 from datetime import timedelta
 
 from django.contrib import admin, messages
@@ -24,6 +23,7 @@ from apps.staff.office import (
     badge,
     format_html_comma,
     go,
+    indented,
     link,
     long,
     moment,
@@ -380,21 +380,11 @@ class ExchangeAdmin(Record):
 
     @display(description="Sent")
     def sent(self, exchange):
-        return readable(exchange.request_body)
+        return reading(exchange.request_body)
 
     @display(description="Answered")
     def answered(self, exchange):
-        return readable(exchange.response_body)
-
-
-def readable(body: bytes) -> str:
-    """JSON indented for reading; other bytes as they are."""
-    if not body:
-        return "–"
-    try:
-        return reading(json.dumps(json.loads(bytes(body)), indent=2, ensure_ascii=False).encode())
-    except (ValueError, RecursionError):
-        return reading(body)
+        return reading(exchange.response_body)
 
 
 def first_reason(held: Quarantined) -> str:
@@ -432,11 +422,11 @@ class QuarantinedAdmin(Record):
 
     @display(description="As sent")
     def as_sent(self, held):
-        return readable(held.body)
+        return reading(held.body)
 
     @display(description="As mended")
     def as_mended(self, held):
-        return readable(held.mended)
+        return reading(held.mended)
 
     def get_queryset(self, request):
         return super().get_queryset(request).select_related("partner", "party")
@@ -454,7 +444,7 @@ class QuarantinedAdmin(Record):
     def mend(self, request, object_id):
         """The object's text to change; what is still wrong stays beside what was typed."""
         held = get_object_or_404(Quarantined.objects.select_related("partner", "party"), pk=object_id)
-        form = MendForm(request.POST or None, initial={"body": bytes(held.body).decode("utf-8", "replace")})
+        form = MendForm(request.POST or None, initial={"body": indented(held.body)})
         if form.is_valid() and mended(held, form):
             messages.success(request, f"{held} is mended and taken.")
             return go(request, url_of(held))

@@ -11,6 +11,7 @@ from functools import wraps
 from itertools import islice
 from urllib.parse import urlencode
 
+import msgspec
 from django.contrib import messages
 from django.contrib.admin.checks import ModelAdminChecks
 from django.core.exceptions import PermissionDenied
@@ -301,9 +302,14 @@ def long(span: timedelta) -> str:
     return f"{seconds} s"
 
 
-def reading(body: bytes | memoryview) -> str:
-    """A body as text, whatever its bytes."""
-    return format_html(
-        '<pre class="text-xs whitespace-pre-wrap break-all max-h-96 overflow-auto">{}</pre>',
-        bytes(body).decode("utf-8", "replace"),
-    )
+def indented(body: bytes | memoryview) -> str:
+    """A body as text; JSON is indented and otherwise as it was sent, every number to its last zero."""
+    try:
+        return msgspec.json.format(bytes(body), indent=2).decode()
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return bytes(body).decode("utf-8", "replace")
+
+
+def reading(body: bytes | memoryview | None) -> str:
+    """A body to look at."""
+    return format_html('<pre class="as-sent">{}</pre>', indented(body)) if body else "–"

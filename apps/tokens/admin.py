@@ -41,7 +41,7 @@ class TokenAdmin(Page):
         (None, {"fields": [("uid", "type"), ("driver", "contract_link"), ("state", "known")]}),
         (
             "What charge points are told",
-            {"fields": [("visual_number", "whitelist"), ("is_valid", "valid_from", "expires_at")]},
+            {"fields": [("visual_number", "whitelist", "is_valid"), ("valid_from", "expires_at")]},
         ),
         ("Behind it", {"fields": [("issuer", "version", "last_updated", "blocked_at")], "classes": ["collapse"]}),
     ]

@@ -335,7 +335,7 @@ def test_the_card_of_a_held_cdr_is_attached_and_billed(admin, stranger):
     card = make_card()
     assert "held" in page(admin, url_of(stranger)).lower()
 
-    assert "1 CDRs found their driver" in act(admin, stranger, "attach", contract="anna1@example.com")
+    assert "1 CDR has found a driver" in act(admin, stranger, "attach", contract="anna1@example.com")
 
     stranger.refresh_from_db()
     assert (stranger.contract, Token.objects.get(uid="DEADBEEF").contract) == (card.contract, card.contract)
