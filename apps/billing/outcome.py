@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
-from django.db.models import Count, Sum
+from django.db.models import Count, F, QuerySet, Sum, Value
 
+from apps.charging.models import Cdr
 from apps.money import ZERO, round_money
 
 from .calendar import end_of_month
 from .drafts import Draft
-from .models import Held, LegalEntity, TaxRegistration
+from .models import LegalEntity, TaxRegistration
+from .states import State, with_state
 from .subscriptions import Charged
 
 
@@ -89,11 +91,25 @@ def fees_left_out(charged: Charged) -> list[Kept]:
 
 
 def held_until(period: date) -> list[Kept]:
-    """CDRs that ended in the month or before and are held, by reason; net is what their CPOs ask for them."""
+    """CDRs that ended in the month or before and are held, by reason, and those of the month that are not rated yet.
+
+    Net is what their CPOs ask for them.
+    """
     company = LegalEntity.objects.order_by("pk").first()
-    found = Held.objects.filter(cdr__ended_at__lt=end_of_month(company, period)) if company else Held.objects.all()
-    rows = found.values_list("code", "cdr__currency").annotate(Count("pk"), Sum("cdr__cost_before_taxes"))
+    if company is None:
+        return []
+    end = end_of_month(company, period)
+    ended = {"ended_at__gte": end_of_month(company, period - timedelta(days=1)), "ended_at__lt": end}
+    unrated = (
+        with_state(Cdr.objects.filter(**ended)).filter(state=State.UNRATED).annotate(code=Value(State.UNRATED.label))
+    )
+    held = Cdr.objects.filter(held__isnull=False, ended_at__lt=end).annotate(code=F("held__code"))
+    return [*_summed(held), *_summed(unrated)]
+
+
+def _summed(cdrs: QuerySet[Cdr]) -> list[Kept]:
+    rows = cdrs.order_by().values_list("code", "currency").annotate(Count("pk"), Sum("cost_before_taxes"))
     return [
         Kept(code, count, currency, round_money(net, currency))
-        for code, currency, count, net in rows.order_by("code", "cdr__currency")
+        for code, currency, count, net in rows.order_by("code", "currency")
     ]

@@ -8,7 +8,7 @@ import pytest
 from django.db.models import Sum
 
 from apps.billing import invoicing
-from apps.billing.models import Charge, Document, Invoice, InvoiceLine, InvoiceRun, NumberSeries, TaxSubtotal
+from apps.billing.models import Charge, Document, Held, Invoice, InvoiceLine, InvoiceRun, NumberSeries, TaxSubtotal
 from apps.billing.readiness import NotReady
 from apps.money import share_out, vat_in_gross, vat_on_net
 from tests.billing.charged import NOW, OCTOBER, SEPTEMBER, World
@@ -358,3 +358,17 @@ def test_charges_of_a_month_that_has_no_document_are_named_late_ever_after(world
     world.charge(world.account(), "10", period=SEPTEMBER)
     issue()
     assert InvoiceLine.objects.get().details["is_late"]
+
+
+def test_what_is_held_or_not_rated_yet_is_told_by_reason_and_currency(world):
+    """Net is what the CPO asks; other months' unrated ones are theirs to tell, held ones stay until they are released."""
+    before, later = (datetime.fromisoformat(f"2026-{month}-05T10:00:00+00:00") for month in ("09", "11"))
+    for values in ({}, {"ended_at": before}, {"currency": "EUR", "cost_before_taxes": Decimal("2.005")}):
+        Held.objects.create(cdr=world.cdr(**values), code="V-20", reason="x", since=NOW)
+    Held.objects.create(cdr=world.cdr(ended_at=later), code="V-20", reason="x", since=NOW)
+    world.cdr(), world.cdr(ended_at=before), world.cdr(ended_at=later)
+    assert invoicing.preview(OCTOBER, NOW).as_json()["held"] == [
+        {"reason": "V-20 (EUR)", "count": 1, "net": "2.01"},
+        {"reason": "V-20 (SEK)", "count": 2, "net": "60.00"},
+        {"reason": "not rated yet (SEK)", "count": 1, "net": "30.00"},
+    ]
