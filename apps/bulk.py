@@ -12,7 +12,7 @@ from functools import cached_property
 
 import msgspec
 import psycopg
-from django.db import DataError, connection, models
+from django.db import DEFAULT_DB_ALIAS, DataError, connection, connections, models
 
 _json = msgspec.json.Encoder(decimal_format="number")
 
@@ -89,9 +89,10 @@ def run_prepared(statement: str, values: dict | Sequence) -> list[tuple]:
 
     Parameters are bound by the server, so a bare NULL may need a cast. Each connection prepares it once.
     """
-    connection.ensure_connection()
-    connection.connection.prepare_threshold = 0
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+    database = connections[DEFAULT_DB_ALIAS]  # `connection` looks it up anew for each of its attributes
+    database.ensure_connection()
+    database.connection.prepare_threshold = 0
+    with database.wrap_database_errors, psycopg.Cursor(database.connection) as cursor:
         return cursor.execute(statement, values, prepare=True).fetchall()
 
 
