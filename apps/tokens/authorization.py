@@ -8,10 +8,9 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import psycopg
-from django.db import connection
 from django.utils.crypto import salted_hmac
 
+from apps.bulk import run_prepared
 from apps.ocpi import objects
 
 from .cards import CARD, Card, describe
@@ -98,7 +97,7 @@ def authorize(
         "now": now,
         "since": now - SAME_TAP,
     }
-    allowed, reason, reference, *card = _run(parameters)
+    ((allowed, reason, reference, *card),) = run_prepared(STATEMENT, parameters)
     return Answer(
         allowed=allowed,
         reason=reason,
@@ -106,16 +105,6 @@ def authorize(
         card=Card._make(card) if card[0] is not None else None,
         references=references,
     )
-
-
-def _run(parameters: dict) -> tuple:
-    """Prepared: planning this statement takes several times as long as running it.
-
-    Django turns preparing off and binds parameters itself, so its own cursors never prepare, whatever is set here.
-    """
-    with connection.cursor() as cursor, psycopg.Cursor(cursor.connection) as prepared:
-        cursor.connection.prepare_threshold = 0
-        return prepared.execute(STATEMENT, parameters, prepare=True).fetchone()
 
 
 def _reference(partner_id: int, uid: str, token_type: str, location: str, now: datetime) -> uuid.UUID:
