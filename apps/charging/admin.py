@@ -56,6 +56,7 @@ class LiveFilter(admin.SimpleListFilter):
 @admin.register(Session)
 class SessionAdmin(Record):
     list_display = ["started", "ocpi_id", "party", "driver", "location_id", "state", "kwh", "cost", "updated"]
+    list_display_links = ["started", "ocpi_id"]
     list_filter = [LiveFilter, PartyFilter]
     list_select_related = ["party", "token__contract__driver"]
     search_fields = ["ocpi_id__istartswith", "token_uid__istartswith", "authorization_reference__iexact"]
@@ -184,6 +185,7 @@ def state_badge(cdr: Cdr) -> str:
 @admin.register(Cdr)
 class CdrAdmin(Record):
     list_display = ["ended", "ocpi_id", "party", "driver", "place", "kwh", "purchase", "state"]
+    list_display_links = ["ended", "ocpi_id"]
     list_filter = [StateFilter, ReasonFilter, PartyFilter, "currency"]
     list_select_related = ["party", "contract__driver"]
     page_select_related = (
@@ -303,9 +305,8 @@ class CdrAdmin(Record):
             attached = attach_card(cdr, form.cleaned_data["contract"], timezone.now(), us())
         except CannotAttach as error:
             raise Refused(str(error)) from error
-        return (
-            f"Card {attached.token} is on contract {attached.token.contract}: {attached.cdrs} CDRs found their driver."
-        )
+        found = "1 CDR has" if attached.cdrs == 1 else f"{attached.cdrs} CDRs have"
+        return f"Card {attached.token} is on {attached.token.contract}: {found} found a driver, and the next rating bills."
 
     @act(
         "Give to a contract", permission="tokens.add_token", icon="person_add", form=ContractForm, button="Give",
