@@ -10,7 +10,7 @@ COORDINATE = {"max_digits": 18, "decimal_places": 15}
 class Location(models.Model):
     """Where one can charge, as its CPO last told. `details` is the canonical object without its EVSEs, to be shown."""
 
-    party = models.ForeignKey(Party, models.PROTECT, related_name="locations")
+    party = models.ForeignKey(Party, models.PROTECT, related_name="locations", db_index=False)
     ocpi_id = models.CharField("id", max_length=255)
     name = models.TextField(blank=True)
     address = models.TextField()
@@ -42,7 +42,7 @@ class Location(models.Model):
 class Evse(models.Model):
     """A charge point's part that serves one vehicle at a time."""
 
-    location = models.ForeignKey(Location, models.CASCADE, related_name="evses")
+    location = models.ForeignKey(Location, models.CASCADE, related_name="evses", db_index=False)
     uid = models.CharField(max_length=255)
     evse_id = models.TextField("EVSE ID", blank=True)
     status = models.CharField(max_length=255)
@@ -63,7 +63,7 @@ class Evse(models.Model):
 class Connector(models.Model):
     """A socket or cable of an EVSE. Volt, ampere and watt as on the wire; ids of tariffs in `tariff_ids`."""
 
-    evse = models.ForeignKey(Evse, models.CASCADE, related_name="connectors")
+    evse = models.ForeignKey(Evse, models.CASCADE, related_name="connectors", db_index=False)
     ocpi_id = models.CharField("id", max_length=255)
     standard = models.CharField(max_length=255)
     format = models.CharField(max_length=255)

@@ -151,7 +151,9 @@ class Exchange(models.Model):
         IN = "IN", "received"
         OUT = "OUT", "sent"
 
-    partner = models.ForeignKey(Partner, models.CASCADE, null=True, blank=True, related_name="exchanges")
+    partner = models.ForeignKey(
+        Partner, models.CASCADE, null=True, blank=True, related_name="exchanges", db_index=False
+    )
     direction = models.CharField(max_length=3, choices=Direction.choices)
     module = models.CharField(max_length=30, blank=True)
     method = models.CharField(max_length=7)

@@ -71,8 +71,10 @@ class Authorization(models.Model):
         NOT_ALLOWED = "NOT_ALLOWED", "not allowed"
         UNKNOWN = "UNKNOWN", "unknown card"
 
-    partner = models.ForeignKey(Partner, models.PROTECT, related_name="authorizations")
-    token = models.ForeignKey(Token, models.PROTECT, null=True, blank=True, related_name="authorizations")
+    partner = models.ForeignKey(Partner, models.PROTECT, related_name="authorizations", db_index=False)
+    token = models.ForeignKey(
+        Token, models.PROTECT, null=True, blank=True, related_name="authorizations", db_index=False
+    )
     token_uid = models.TextField()
     token_type = models.CharField(max_length=11)
     location_id = models.TextField(blank=True)

@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                 ('last_updated', models.DateTimeField()),
                 ('received_at', models.DateTimeField()),
                 ('vanished_at', models.DateTimeField(blank=True, help_text="Since when a complete pull no longer has it; the CPO's status stays.", null=True)),
-                ('party', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='locations', to='partners.party')),
+                ('party', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, db_index=False, related_name='locations', to='partners.party')),
             ],
         ),
         migrations.CreateModel(
@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
                 ('removed_by_us', models.BooleanField(default=False, help_text='A PUT of its location no longer had it (decision 20); the CPO never said REMOVED.')),
                 ('details', models.JSONField(default=dict)),
                 ('last_updated', models.DateTimeField()),
-                ('location', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='evses', to='locations.location')),
+                ('location', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, db_index=False, related_name='evses', to='locations.location')),
             ],
             options={
                 'verbose_name': 'EVSE',
@@ -69,7 +69,7 @@ class Migration(migrations.Migration):
                 ('tariff_ids', models.JSONField(blank=True, default=list)),
                 ('details', models.JSONField(default=dict)),
                 ('last_updated', models.DateTimeField()),
-                ('evse', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='connectors', to='locations.evse')),
+                ('evse', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, db_index=False, related_name='connectors', to='locations.evse')),
             ],
             options={
                 'constraints': [models.UniqueConstraint(models.F('evse'), django.db.models.functions.text.Upper('ocpi_id'), name='connector_identity')],

@@ -131,7 +131,7 @@ class Migration(migrations.Migration):
                 ('correlation_id', models.CharField(blank=True, max_length=64)),
                 ('duration', models.DurationField(blank=True, null=True)),
                 ('at', models.DateTimeField()),
-                ('partner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='exchanges', to='partners.partner')),
+                ('partner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, db_index=False, related_name='exchanges', to='partners.partner')),
             ],
             options={
                 'verbose_name': 'message',

@@ -54,8 +54,8 @@ class Migration(migrations.Migration):
                 ('reason', models.TextField(help_text='Why, in words for staff.')),
                 ('reference', models.UUIDField(default=uuid.uuid4)),
                 ('at', models.DateTimeField()),
-                ('partner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='authorizations', to='partners.partner')),
-                ('token', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='authorizations', to='tokens.token')),
+                ('partner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, db_index=False, related_name='authorizations', to='partners.partner')),
+                ('token', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, db_index=False, related_name='authorizations', to='tokens.token')),
             ],
             options={
                 'ordering': ['-at'],
