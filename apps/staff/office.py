@@ -29,6 +29,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
+from unfold.views import ChangeList
 
 from apps.money import minor_unit
 
@@ -78,6 +79,14 @@ class Table:
         return self
 
 
+class Listing(ChangeList):
+    """A list says how many rows it has at its foot, where the count knows where it stopped."""
+
+    def get_results(self, request):
+        super().get_results(request)
+        self.full_result_count = self.result_count
+
+
 class Page(ModelAdmin):
     """A page of the back office. Rows are never deleted here: what is over is ended, blocked or dismissed."""
 
@@ -91,6 +100,9 @@ class Page(ModelAdmin):
     page_select_related: tuple[str, ...] = ()
     change_form_outer_after_template = "admin/tables.html"
     empty_value_display = "–"
+
+    def get_changelist(self, request, **kwargs):
+        return Listing
 
     def get_queryset(self, request):
         """What a row's own page joins is `page_select_related`, else what the list does."""

@@ -17,7 +17,7 @@ from apps.billing.models import (
     Subscription,
     VatRate,
 )
-from apps.staff.office import Page, Refused, Table, act, badge, link, moment, quantity, url_of
+from apps.staff.office import Page, Refused, Table, act, badge, link, moment, quantity
 
 
 class PriceInline(TabularInline):
@@ -31,7 +31,7 @@ class PriceInline(TabularInline):
 
 @admin.register(Plan)
 class PlanAdmin(Page):
-    list_display = ["name", "currency", "basis", "default", "prices_today", "contracts"]
+    list_display = ["name", "currency", "basis", "default", "prices_today"]
     list_filter = ["currency", "basis"]
     search_fields = ["name"]
     search_help_text = "Name"
@@ -57,10 +57,6 @@ class PlanAdmin(Page):
         return "; ".join(price_in_words(price, plan.currency) for _, price in sorted(newest.items())) or badge(
             "none", "bad"
         )
-
-    @display(description="Contracts")
-    def contracts(self, plan):
-        return "–" if plan.pk is None else format_html('<a class="text-link" href="{}">see them</a>', url_of(plan))
 
     def get_tables(self, request, plan):
         today = timezone.localdate()
