@@ -76,7 +76,14 @@ class Caller(NamedTuple):
     sender: Party | None
 
 
-_PARTNER, _TOKEN, _PARTY = (model._meta.concrete_fields for model in (Partner, CredentialsToken, Party))
+def _fields(model, *names: str) -> list:
+    return [model._meta.get_field(name) for name in names]
+
+
+_TOKEN = _fields(CredentialsToken, "id", "partner", "kind", "digest", "expires_at", "first_used_at", "last_used_at")
+_PARTNER = _fields(Partner, "id", "name", "role", "state", "version")
+_PARTY = _fields(Party, "id", "country_code", "party_id", "partner")
+"""What requests need to know; whoever asks for more, as a registration does, fetches it then."""
 
 
 def _columns(fields, table: str) -> str:
