@@ -17,12 +17,17 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from . import leniency
+from .errors import MOST_PROBLEMS
 from .types import LONGEST_IDENTITY, Unfit, is_usual_moment, read_moment
 
 LONGEST_TEXT = 65536
 
 Path = tuple[str | int, ...]
 Read = Callable[[Any, Path, "Findings"], Any]
+
+
+class Enough(Exception):
+    """There is more wrong with an object than anybody reads (trust S26)."""
 
 
 class Findings:
@@ -32,9 +37,12 @@ class Findings:
 
     def problem(self, path: Path, reason: str) -> None:
         self.problems.append((path, reason))
+        if len(self.problems) > MOST_PROBLEMS:
+            raise Enough
 
     def warning(self, path: Path, reason: str) -> None:
-        self.warnings.append((path, reason))
+        if len(self.warnings) < MOST_PROBLEMS:
+            self.warnings.append((path, reason))
 
 
 def written(path: Path) -> str:

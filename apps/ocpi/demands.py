@@ -1,6 +1,7 @@
 """Tables of a version, by path: what it requires (REQUIRED, EXPECTED), and how it spells (SPELT)."""
 
 import re
+from collections.abc import Iterator
 from operator import itemgetter
 
 from .collector import Path
@@ -39,16 +40,16 @@ class Demands:
                         return False
         return True
 
-    def missing(self, sent: dict, path: Path = ()) -> list[Path]:
-        found = [(*path, name) for name in self.names if sent.get(name) is None]
+    def missing(self, sent: dict, path: Path = ()) -> Iterator[Path]:
+        yield from ((*path, name) for name in self.names if sent.get(name) is None)
         for name, demands in self.inside:
             value = sent.get(name)
             if type(value) is dict:
-                found += demands.missing(value, (*path, name))
+                yield from demands.missing(value, (*path, name))
             elif type(value) is list:
                 for index, item in enumerate(value):
-                    found += demands.missing(item, (*path, name, index)) if type(item) is dict else []
-        return found
+                    if type(item) is dict:
+                        yield from demands.missing(item, (*path, name, index))
 
 
 def _nothing(sent: dict) -> tuple:

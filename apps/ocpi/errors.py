@@ -3,6 +3,10 @@
 from typing import NamedTuple
 
 
+MOST_PROBLEMS = 200
+"""Of one object. Four megabytes of nothing but faults would make an answer thirty times as long, and minutes of work."""
+
+
 class Problem(NamedTuple):
     """One thing that is wrong with an object; the path is spelt as its sender spells it."""
 
@@ -27,12 +31,15 @@ class OcpiError(Exception):
 
 
 class InvalidObject(OcpiError):
-    """The peer sent an object that the specification does not allow: every problem, not only the first."""
+    """The peer sent an object that the specification does not allow: every problem, not only the first; but an end."""
 
     status_code = 2001
 
     def __init__(self, problems: list[Problem]):
-        self.problems = [problem if isinstance(problem, Problem) else Problem("", problem) for problem in problems]
+        told = problems[:MOST_PROBLEMS]
+        self.problems = [problem if isinstance(problem, Problem) else Problem("", problem) for problem in told]
+        if len(problems) > MOST_PROBLEMS:
+            self.problems.append(Problem("", "and more that is wrong"))
         super().__init__("; ".join(map(str, self.problems)))
 
 

@@ -5,15 +5,17 @@ unusual is gone through field by field.
 """
 
 import json
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal, DecimalException
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from .collector import Findings, read_integer, reader_of, written
-from .errors import InvalidObject, NotJson, Problem, TooDeep
+from .collector import Enough, Findings, read_integer, reader_of, written
+from .errors import MOST_PROBLEMS, InvalidObject, NotJson, Problem, TooDeep
 from .settling import Texts, settle
 from .types import exact, exact_or_unfit, read_moment
 
@@ -87,9 +89,14 @@ class _Pairs(list):
 
 
 def _refuse_duplicates(body: bytes) -> None:
-    problems = list(_duplicates(json.loads(body, object_pairs_hook=_Pairs, parse_int=str, parse_float=str), ()))
+    found = _duplicates(json.loads(body, object_pairs_hook=_Pairs, parse_int=str, parse_float=str), ())
+    problems = list(islice(found, MOST_PROBLEMS + 1))
     if problems:
         raise InvalidObject(problems)
+
+
+LONGEST_KEY = 255
+"""Characters of a sender's key that we say back to it."""
 
 
 def _duplicates(value, path):
@@ -97,9 +104,9 @@ def _duplicates(value, path):
         seen = set()
         for key, item in value:
             if key in seen:
-                yield Problem(written((*path, key)), "sent more than once")
+                yield Problem(written((*path, key[:LONGEST_KEY])), "sent more than once")
             seen.add(key)
-            yield from _duplicates(item, (*path, key))
+            yield from _duplicates(item, (*path, key[:LONGEST_KEY]))
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _duplicates(item, (*path, index))
@@ -122,7 +129,10 @@ def judge(canonical: dict, cls: type[Struct], texts: Texts = Texts.UNKNOWN) -> J
     except (msgspec.ValidationError, ValueError, OverflowError):
         pass  # the collector says what it was, in full
     found = Findings()
-    return Judgement(reader_of(cls)(canonical, (), found), found.problems, found.warnings)
+    read = None
+    with suppress(Enough):
+        read = reader_of(cls)(canonical, (), found)
+    return Judgement(read, found.problems, found.warnings)
 
 
 class Envelope(NamedTuple):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
+from itertools import islice
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ import msgspec
 from . import modules, objects, reader, v211, v221, v230
 from .collector import written
 from .demands import Demands, respelt
-from .errors import InvalidObject, Problem
+from .errors import MOST_PROBLEMS, InvalidObject, Problem
 from .objects import Party
 from .settling import texts_of
 from .types import write_moment
@@ -172,7 +173,11 @@ def _demands(paths_of_kinds: dict[str, tuple[str, ...]]) -> dict[str, Demands]:
 
 
 def _missing(demands: Demands | None, sent: dict) -> list[Problem]:
-    return [] if demands is None else [Problem(written(path), "required") for path in demands.missing(sent)]
+    """As many as are told, and one more (see `errors.MOST_PROBLEMS`)."""
+    if demands is None:
+        return []
+    paths = islice(demands.missing(sent), MOST_PROBLEMS + 1)
+    return [Problem(written(path), "required") for path in paths]
 
 
 def _unique(problems: Iterable[Problem]) -> list[Problem]:
