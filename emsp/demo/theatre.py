@@ -85,7 +85,7 @@ def _print_section(section: str, part: dict) -> None:
 def show_around(stage: Stage, platform: Platform) -> None:
     held = Held.objects.order_by("pk").values_list("cdr", flat=True).first()
     invoice = Invoice.objects.filter(period=stage.world.month).order_by("-line_count", "pk").first()
-    driver = Driver.objects.filter(account=invoice.account_id).order_by("pk").first()
+    driver = Driver.objects.filter(contracts__tokens__sessions__isnull=False).order_by("pk").first()
     month = f"{stage.world.month:%Y-%m}"
     say(
         f"\n  Open {platform.admin_url} and log in as admin; the password is in {local.admin_file()}\n"
