@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-
 MOST_PROBLEMS = 200
 """Of one object. Four megabytes of nothing but faults would make an answer thirty times as long, and minutes of work."""
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from apps.ocpi import envelope
 from apps.ocpi.errors import OcpiError, UnknownObject
 
-from .receiver import headers_of, unavailable
+from .receiver import ACCEPTABLE_ID, headers_of, unavailable
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ class Ocpi:
             response = _view(request)
         except Exception as error:  # what the frame of the views could not catch, or never saw
             response = _apology(_foreseen(error), request)
+        response.headers["X-Content-Type-Options"] = "nosniff"  # it repeats what strangers sent
         response._has_been_logged = True  # RequestLog writes the line; Django would write another about each error
         return response
 
@@ -60,6 +61,7 @@ def _apology(error: OcpiError, request) -> HttpResponse:
     content = envelope.failure(error.status_code, error.message, None, timezone.now())
     headers = headers_of(error) | {"X-Request-ID": request.id}
     response = HttpResponse(content, status=error.http_status, content_type="application/json", headers=headers)
-    if given := request.headers.get("X-Correlation-ID"):
+    given = request.headers.get("X-Correlation-ID", "")
+    if ACCEPTABLE_ID.fullmatch(given):
         response.headers["X-Correlation-ID"] = given
     return response

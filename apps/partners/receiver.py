@@ -329,6 +329,8 @@ class OwnedView(PartnerView):
         super()._check_routing()
         if self.caller.owner is None:
             raise UnknownObject("There is no such party for you here", status_code=2001)
+        if any("\x00" in str(named) for named in self.kwargs.values()):
+            raise UnknownObject("Nothing can be called so")  # no column holds it, so it cannot even be asked for
 
 
 def _number(written: str | None) -> int:

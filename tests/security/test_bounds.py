@@ -1,0 +1,89 @@
+"""No body costs more than it is: neither time, nor an answer without end (trust S25 to S27)."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+JSON = {"Content-Type": "application/json"}
+LARGEST_CDR, LARGEST = 4 * 2**20, 2**20
+
+
+def filled(start: str, item: str, end: str, limit: int) -> bytes:
+    many = (limit - len(start) - len(end)) // (len(item) + 1)
+    return (start + ",".join([item] * many) + end).encode()
+
+
+NAMED = '{"id":"1","country_code":"SE","party_id":"LAD",'
+BOMBS = [
+    ("POST", "cdrs", filled(NAMED + '"charging_periods":[', "{}", "]}", LARGEST_CDR)),
+    ("POST", "cdrs", filled(NAMED + '"charging_periods":[', "1", "]}", LARGEST_CDR)),
+    ("POST", "cdrs", filled("{", '"a":1', "}", LARGEST_CDR)),
+    ("POST", "cdrs", filled('{"' + "k" * 2**20 + '":{', '"a":1', "}}", LARGEST_CDR)),
+    ("PUT", "locations/SE/LAD/1", filled(NAMED + '"evses":[', "{}", "]}", LARGEST)),
+    ("PUT", "locations/SE/LAD/1", filled(NAMED + '"images":[', '{"url":7}', "]}", LARGEST)),
+    ("PUT", "tariffs/SE/LAD/1", filled(NAMED + '"elements":[', "{}", "]}", LARGEST)),
+    ("PATCH", "locations/SE/LAD/1", filled('{"evses":[', "{}", "]}", 2**18)),
+]
+
+
+@pytest.mark.parametrize("bomb", BOMBS, ids=[f"{method} {path} {body[:60]!r}" for method, path, body in BOMBS])
+def test_a_body_of_nothing_but_faults_is_answered_shortly(bomb, caller):
+    """Four megabytes of faults took two minutes and an answer of 139 MB before the faults were counted."""
+    method, path, body = bomb
+    answer = caller.call(method, path, content=body, headers=JSON, timeout=15)
+    assert answer.json()["status_code"] in (2001, 2003, 2000)
+    assert len(answer.content) < 2**17
+
+
+def test_what_is_told_of_a_body_says_that_there_is_more(caller):
+    body = {"id": "1", "country_code": "SE", "party_id": "LAD", "charging_periods": [{}] * 1000}
+    answer = caller.call("POST", "cdrs", json=body).json()
+    assert answer["status_message"].endswith("and more that is wrong")
+    assert "charging_periods[0].start_date_time: required" in answer["status_message"]
+
+
+# What a URL, a parameter or a header may be made of
+
+NASTY = ["%00", "a%00b", "%ed%a0%80", "%ff", "x" * 1000, "..%2f..", "%0d%0aX:%201", "%e2%80%ae", "%25", ";credentials"]
+PLACES = [
+    ("GET", "locations/SE/LAD/{0}"),
+    ("GET", "locations/SE/LAD/{0}/{0}/{0}"),
+    ("PATCH", "locations/SE/LAD/{0}/{0}"),
+    ("PUT", "locations/SE/LAD/{0}/{0}/{0}"),
+    ("GET", "sessions/{0}/LAD/1"),
+    ("GET", "sessions/SE/LAD/{0}"),
+    ("PUT", "sessions/SE/LAD/{0}"),
+    ("PATCH", "sessions/SE/LAD/{0}"),
+    ("PUT", "tariffs/SE/LAD/{0}"),
+    ("DELETE", "tariffs/SE/LAD/{0}"),
+    ("POST", "tokens/{0}/authorize"),
+    ("GET", "tokens?date_from={0}"),
+    ("GET", "tokens?cursor={0}"),
+    ("GET", "cdrs/{0}"),
+]
+
+
+@pytest.mark.parametrize(("method", "place"), PLACES)
+def test_spoiled_urls_are_answered_in_an_envelope(method, place, caller):
+    body = {"id": "x\x00", "last_updated": "2026-01-01T00:00:00Z", "status": "ACTIVE"}
+    for nasty in NASTY:
+        sent = {} if method in ("GET", "DELETE") else {"json": body}
+        answer = caller.call(method, place.format(nasty), **sent)
+        said = answer.json()
+        assert (answer.status_code in (200, 404, 405), said["status_code"] < 3000) == (True, True), (nasty, said)
+
+
+def test_a_correlation_id_without_end_does_not_come_back(caller):
+    for path in ("tokens", "/ocpi/nothing"):
+        answer = caller.call("GET", path, headers={"X-Correlation-ID": "x" * 5000})
+        assert len(answer.headers.get("X-Correlation-ID", "")) <= 64
+
+
+def test_numbers_no_column_holds_are_refused(caller):
+    whole = {"id": "1", "country_code": "SE", "party_id": "LAD"}
+    for number in ("9" * 100_000, "1e999999999", "1e-999999999999999999999", "NaN", "-Infinity", '"NaN"', '"1_000"'):
+        body = json.dumps(whole)[:-1] + f',"total_energy":{number}}}'
+        answer = caller.call("POST", "cdrs", content=body.encode(), headers=JSON)
+        assert answer.json()["status_code"] in (2000, 2001), number
