@@ -31,7 +31,8 @@ def manage(site, capsys):
 @pytest.fixture
 def as_json(manage):
     def as_json(*arguments):
-        code, out, _ = manage(*arguments, "--json")
+        code, out, err = manage(*arguments, "--json")
+        assert out, err
         return code, json.loads(out)
 
     return as_json
