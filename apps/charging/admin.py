@@ -306,7 +306,9 @@ class CdrAdmin(Record):
         except CannotAttach as error:
             raise Refused(str(error)) from error
         found = "1 CDR has" if attached.cdrs == 1 else f"{attached.cdrs} CDRs have"
-        return f"Card {attached.token} is on {attached.token.contract}: {found} found a driver, and the next rating bills."
+        return (
+            f"Card {attached.token} is on {attached.token.contract}: {found} found a driver, and the next rating bills."
+        )
 
     @act(
         "Give to a contract", permission="tokens.add_token", icon="person_add", form=ContractForm, button="Give",
