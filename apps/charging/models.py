@@ -202,6 +202,7 @@ class Cdr(models.Model):
         indexes = [
             models.Index(fields=["-ended_at", "-id"], name="cdr_newest"),
             models.Index(fields=["id"], name="cdr_unchecked", condition=Q(checked_at=None)),
+            models.Index(fields=["id"], name="cdr_checked", condition=Q(checked_at__isnull=False)),  # read by rating
             models.Index(fields=["id"], name="cdr_unmatched", condition=Q(contract=None)),
             models.Index(fields=["id"], name="cdr_without_zone", condition=Q(time_zone="")),
             models.Index(fields=["token", "-ended_at"], name="cdr_of_token"),

@@ -138,6 +138,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='cdr',
+            index=models.Index(condition=models.Q(('checked_at__isnull', False)), fields=['id'], name='cdr_checked'),
+        ),
+        migrations.AddIndex(
+            model_name='cdr',
             index=models.Index(condition=models.Q(('contract', None)), fields=['id'], name='cdr_unmatched'),
         ),
         migrations.AddIndex(
