@@ -391,10 +391,9 @@ class _Line(httpcore.NetworkBackend):
             raise httpcore.ConnectError(f"the host is not known: {error}") from None
         candidates = list(dict.fromkeys(sockaddr[0] for *_, sockaddr in found))
         allowed = reachable(candidates, host, port, self._hosts, encrypted=self._encrypted)
+        # Which address it was is not said: the partner is told this too, and our inner names are not for it.
         if candidates and not allowed:
-            raise _Forbidden(
-                f"{host} leads to {candidates[0]}, which is not for partners" if self._encrypted else NO_HTTP
-            )
+            raise _Forbidden(f"{host} leads where partners may not lead us" if self._encrypted else NO_HTTP)
         return allowed
 
     def connect_unix_socket(self, path, timeout=None, socket_options=None):

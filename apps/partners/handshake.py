@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from apps.ocpi import modules, objects
 from apps.ocpi.client import Peer
@@ -153,13 +154,13 @@ def accept(caller: Caller, version: Version, theirs: objects.Credentials, now: d
     """The partner registers with the token A we gave it; returns the token it is to call us with (CRED-03)."""
     if caller.token.kind != CredentialsToken.Kind.INVITATION:
         raise MethodNotAllowed("You are registered: PUT renews", allowed=("GET", "PUT", "DELETE"))
-    return _accept(caller.partner, version, theirs, now)
+    return _accept(caller, version, theirs, now)
 
 
 def accept_renewal(caller: Caller, version: Version, theirs: objects.Credentials, now: datetime) -> str:
     """The partner's token, address or roles changed, or it wants another version; returns its new token (CRED-06)."""
     _refuse_unregistered(caller)
-    return _accept(caller.partner, version, theirs, now)
+    return _accept(caller, version, theirs, now)
 
 
 def accept_end(caller: Caller, now: datetime) -> None:
@@ -173,7 +174,8 @@ def _refuse_unregistered(caller: Caller) -> None:
         raise MethodNotAllowed("You are not registered: POST does that", allowed=("GET", "POST"))
 
 
-def _accept(partner: Partner, version: Version, theirs: objects.Credentials, now: datetime) -> str:
+def _accept(caller: Caller, version: Version, theirs: objects.Credentials, now: datetime) -> str:
+    partner = caller.partner
     wait = HANDSHAKES.wait(partner.pk, now)
     if wait:
         raise TooManyHandshakes(wait)
@@ -181,8 +183,15 @@ def _accept(partner: Partner, version: Version, theirs: objects.Credentials, now
     offer = _look_back(partner, version, theirs)
     with transaction.atomic():
         locked = Partner.objects.select_for_update().get(pk=partner.pk)
+        _refuse_withdrawn(caller.token)
         _keep(locked, offer, theirs, now)
         return credentials.replace(locked, now)
+
+
+def _refuse_withdrawn(token: CredentialsToken) -> None:
+    """Our look at the partner takes as long as it likes: a token that died meanwhile must bring nothing back."""
+    if not CredentialsToken.objects.filter(pk=token.pk, revoked_at=None).exists():
+        raise OcpiError("The token was withdrawn", http_status=HTTPStatus.UNAUTHORIZED, status_code=2001)
 
 
 def _refuse_odd_token(token: str) -> None:
@@ -212,9 +221,11 @@ def _look(
     if version is None:
         spoken = ", ".join(known.number for known in ours)
         raise UnsupportedVersion(f"{versions_url} offers {', '.join(sorted(urls)) or 'no version'}; we speak {spoken}")
+    _refuse_foreign_host(versions_url, f"version {version.number}", urls[version.number])
     peer = _stranger(partner, token, version, form, patience)
     details = _read(peer.get(urls[version.number]).data, version.read_version_details, urls[version.number]).object
-    _refuse_foreign_hosts(versions_url, details.endpoints)
+    for endpoint in details.endpoints:
+        _refuse_foreign_host(versions_url, endpoint.identifier, endpoint.url)
     return Offer(version, details.endpoints, form)
 
 
@@ -264,13 +275,11 @@ def _refuse_incomplete(offer: Offer) -> None:
         raise MissingEndpoints(f"We need one of: {', '.join(missing)}")
 
 
-def _refuse_foreign_hosts(versions_url: str, endpoints: tuple[objects.Endpoint, ...]) -> None:
+def _refuse_foreign_host(versions_url: str, name: str, url: str) -> None:
     """The token must not leave for somebody else's platform (trust S23)."""
-    home = _domain(versions_url)
-    for endpoint in endpoints:
-        if _domain(endpoint.url) != home:
-            reason = f"{endpoint.identifier} leads to another host than its versions: {endpoint.url}"
-            raise PeerFailed(reason, permanent=True, url=versions_url)
+    if _domain(url) != _domain(versions_url):
+        reason = f"{name} leads to another host than its versions: {url}"
+        raise PeerFailed(reason, permanent=True, url=versions_url)
 
 
 def _domain(url: str) -> str:
@@ -346,14 +355,15 @@ def _keep(partner: Partner, offer: Offer, theirs: objects.Credentials, now: date
     partner.roles = msgspec.to_builtins(theirs.roles)
     partner.connected_at = partner.connected_at or now
     partner.save()
-    Party.objects.filter(pk__in=[party.pk for party in parties]).update(partner=partner)
+    named = Party.objects.filter(pk__in=[party.pk for party in parties])
+    named.filter(Q(partner=None) | Q(partner=partner)).update(partner=partner)  # somebody else may have been quicker
     _keep_endpoints(partner, offer)
     pull.open_feeds(partner, now)
     ring("apps.tokens.tasks.sweep_tokens")
 
 
 def _claimed(partner: Partner, theirs: objects.Credentials) -> list[Party]:
-    """The parties of the partner's roles, those apart that another connection reaches: staff would have to move them
+    """The parties of the partner's roles, those apart that belong to another connection: staff would have to move them
     (decision 16). Whoever was invited as one party must be that party (CRED-01)."""
     named = [objects.Party(role.country_code, role.party_id) for role in theirs.roles if role.role in OWNERS]
     parties = [_party(party, _name_of(party, theirs)) for party in named]
@@ -370,7 +380,8 @@ def _claimed(partner: Partner, theirs: objects.Credentials) -> list[Party]:
 
 
 def _is_free(party: Party, partner: Partner) -> bool:
-    return party.partner is None or party.partner == partner or not party.partner.is_connected
+    """Also who is only invited, or left, keeps its parties: else any partner could become it by naming it."""
+    return party.partner is None or party.partner == partner
 
 
 def _name_of(party: objects.Party, theirs: objects.Credentials) -> str:
