@@ -5,7 +5,7 @@ A figure is read only for those who may see what it counts, and counts no furthe
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -37,15 +37,13 @@ from apps.billing.models import (
 from apps.charging.models import Cdr, Session
 from apps.drivers.models import Account, Contract, Driver
 from apps.locations.models import Location
+from apps.partners.health import is_silent
 from apps.partners.models import Exchange, Feed, Partner, Party, Quarantined
 from apps.staff.models import User
 from apps.staff.office import MOST_COUNTED, ago, badge, format_html_comma, may_view, money, url_of
 from apps.tariffs.models import Tariff
 from apps.tokens.finding import drivers_like
 from apps.tokens.models import Authorization, Token, TokenDelivery
-
-SILENT_AFTER = 3
-"""A feed that was not good for so many of its intervals needs somebody."""
 
 FOUND = 10
 
@@ -214,12 +212,6 @@ def feed_row(feed: Feed, now: datetime) -> list:
         url_of(feed.partner), feed.partner.name, feed.get_module_display(), state, ago(feed.last_good_at, now),
         feed.failures or "", feed.last_error,
     ]  # fmt: skip
-
-
-def is_silent(feed: Feed, now: datetime) -> bool:
-    if feed.last_good_at is None:
-        return feed.failures > 0
-    return feed.last_good_at < now - max(feed.interval * SILENT_AFTER, timedelta(minutes=15))
 
 
 def silent_feeds(now: datetime) -> Iterator[Need]:

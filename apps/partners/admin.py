@@ -1,7 +1,5 @@
 """Partners: how their feeds go, how they get in, what was said, and what we could not take."""
 
-from datetime import timedelta
-
 from django.contrib import admin, messages
 from django.db.models import Count, F, Q
 from django.shortcuts import get_object_or_404
@@ -37,19 +35,17 @@ from emsp.intakes import INTAKES
 
 from . import handshake, pull, quarantine
 from .forms import ConnectForm, InviteForm, MendForm, PullForm
+from .health import is_silent
 from .models import CredentialsToken, Endpoint, Exchange, Feed, Partner, Party, Quarantined
 
 STATES = {"CONNECTED": "good", "INVITED": "new", "DISCONNECTED": "bad"}
 PUSH = "apps.tokens.tasks.push_tokens"
-SILENT_AFTER = 3
-"""A feed that was not good for so many of its intervals needs somebody."""
 
 
 def feed_state(feed: Feed, now) -> str:
     if feed.last_good_at is None:
         return badge("never good", "bad") if feed.failures else badge("not pulled yet", "odd")
-    silent = feed.last_good_at < now - max(feed.interval * SILENT_AFTER, timedelta(minutes=15))
-    return badge("silent", "bad") if silent else badge("good", "good")
+    return badge("silent", "bad") if is_silent(feed, now) else badge("good", "good")
 
 
 class FeedInline(TabularInline):
