@@ -67,6 +67,8 @@ def _may_be_deep(marks: bytes) -> bool:
     if b'"' in marks or b"\\" in marks:
         return True
     for _ in range(DEPTH_LIMIT):
+        if not marks:
+            break
         marks = marks.replace(b"{}", b"")
     return bool(marks)
 
