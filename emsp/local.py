@@ -12,7 +12,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-from base64 import urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from emsp.servers import PostgreSQL, Server, ServerFailed, Valkey
 PROJECT = Path(__file__).resolve().parent.parent
 ENV_FILE = PROJECT / ".env"
 DATABASE = "emsp"
+FIELD_KEY_BYTES = 32
 TMP = Path("/tmp")  # noqa: S108  short, which the path of a socket must be; claim_sockets looks whose folder it is
 
 
@@ -109,7 +110,15 @@ def keys() -> dict:
 
 
 def new_field_key() -> str:
-    return urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    return urlsafe_b64encode(secrets.token_bytes(FIELD_KEY_BYTES)).decode()
+
+
+def is_field_key(key: str) -> bool:
+    """A word somebody thought of, or half a key, would seal badly or not at all."""
+    try:
+        return len(b64decode(key, altchars=b"-_", validate=True)) == FIELD_KEY_BYTES
+    except ValueError:
+        return False
 
 
 def write_once(file: Path, text: str) -> None:

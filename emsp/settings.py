@@ -31,6 +31,8 @@ def required(name: str, otherwise) -> str:
 SECRET_KEY = required("SECRET_KEY", lambda: local.keys()["SECRET_KEY"])
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 FIELD_KEYS = required("FIELD_KEYS", lambda: ",".join(local.keys()["FIELD_KEYS"])).split(",")
+if not all(local.is_field_key(key) for key in FIELD_KEYS):
+    raise ImproperlyConfigured("FIELD_KEYS are 32 random bytes in base64url each, comma-separated: see .env.example")
 PUBLIC_URL = required("PUBLIC_URL", local.public_url).rstrip("/")
 DEBUG = env.bool("DEBUG", default=False)
 

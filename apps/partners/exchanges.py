@@ -15,6 +15,8 @@ from apps.ocpi.client import Call
 from .models import Exchange, Partner
 
 SECRET = frozenset({"credentials"})
+LONGEST_BODY = 2**20
+"""Bytes that are kept: a peer may send pages of 128 MB, and objects are kept whole elsewhere."""
 
 COLUMNS = {
     "partner_id": "bigint", "direction": "text", "module": "text", "method": "text", "url": "text",
@@ -56,10 +58,15 @@ class Said(NamedTuple):
     def without_secrets(self) -> "Said":
         return self._replace(request_body=b"", response_body=b"") if self.module in SECRET else self
 
+    def bounded(self) -> "Said":
+        return self._replace(
+            request_body=self.request_body[:LONGEST_BODY], response_body=self.response_body[:LONGEST_BODY]
+        )
+
 
 def keep(said: Said) -> None:
     """Write it down: in the transaction of the work if there is one, so that both stand or neither (decision 25)."""
-    clean = said.without_secrets()._replace(url=said.url.replace("\x00", "\ufffd"))
+    clean = said.without_secrets().bounded()._replace(url=said.url.replace("\x00", "\ufffd"))
     run_prepared(KEEP if connection.in_atomic_block else KEEP_LAZILY, clean)
 
 
