@@ -176,7 +176,7 @@ _static = (
     if LOCAL_MODE
     else "whitenoise.storage.CompressedManifestStaticFilesStorage"
 )
-MEDIA_ROOT = DATA_DIR / "files"
+MEDIA_ROOT, MEDIA_URL = DATA_DIR / "files", "/files/"  # nothing is served from there
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": _static},
