@@ -90,6 +90,7 @@ MIDDLEWARE = [
     "pghistory.middleware.HistoryMiddleware",  # who changed it stands beside what was changed
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "emsp.headers.ContentPolicy",
 ]
 ROOT_URLCONF = "emsp.urls"
 WSGI_APPLICATION = "emsp.wsgi.application"

@@ -52,6 +52,7 @@ def visit(browser, live_server, office):
         page = browser.new_context(viewport=viewport, base_url=live_server.url).new_page()
         page.on("dialog", lambda dialog: (wrong.append(f"a script ran: {dialog.message}"), dialog.dismiss()))
         page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda said: "Content Security Policy" in said.text and wrong.append(said.text))
         page.on(
             "request", lambda request: request.url.startswith(live_server.url) or wrong.append(f"asked {request.url}")
         )

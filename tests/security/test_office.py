@@ -83,6 +83,10 @@ def test_pages_are_in_no_frame_and_guess_no_type(admin):
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
     assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    policy = headers["Content-Security-Policy"]
+    for told in ("default-src 'self'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"):
+        assert told in policy
+    assert "http" not in policy
 
 
 def test_pages_of_people_are_kept_nowhere(admin):
