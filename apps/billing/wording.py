@@ -6,7 +6,7 @@ The words stand in `templates/billing/wording/<language>.toml`; a language witho
 import tomllib
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -22,6 +22,7 @@ from .models import Invoice, InvoiceLine
 from .numbering import in_fours, is_creditor_reference
 
 FALLBACK = "en"
+UNIT_PRICE = Decimal("0.0001")
 
 
 def folder() -> Path:
@@ -196,7 +197,7 @@ def line_title(wording: Wording, details: dict) -> str:
 
 def line_details(wording: Wording, line: InvoiceLine) -> list[str]:
     details = line.details
-    said = [component(wording, details, part) for part in details.get("components", ())]
+    said = [component(wording, line, part) for part in details.get("components", ())]
     when = times(wording, details)
     driver = details.get("driver") if details.get("driver") != wording.invoice.buyer["name"] else ""
     where = " · ".join(part for part in (details.get("evse_id"), when, driver) if part)
@@ -213,9 +214,18 @@ def times(wording: Wording, details: dict) -> str:
     return f"{wording.clock(start, zone)}–{wording.clock(end, zone)}{suffix}"
 
 
-def component(wording: Wording, details: dict, part: dict) -> str:
-    quantity, price = wording.number(Decimal(part["quantity"])), wording.price(Decimal(part["price"]))
-    return wording.say("lines", part["kind"], quantity=quantity, price=price, month=wording.month(details.get("month")))
+def component(wording: Wording, line: InvoiceLine, part: dict) -> str:
+    quantity, price = wording.number(Decimal(part["quantity"])), unit_price(wording, line, Decimal(part["price"]))
+    month = wording.month(line.details.get("month"))
+    return wording.say("lines", part["kind"], quantity=quantity, price=price, month=month)
+
+
+def unit_price(wording: Wording, line: InvoiceLine, price: Decimal) -> str:
+    """As the plan has it and, where that is with VAT, without it as well (BIL-77: unit price excl. VAT)."""
+    if line.gross is None or line.vat_rate is None:
+        return wording.price(price)
+    net = (price / (1 + line.vat_rate / 100)).quantize(UNIT_PRICE, ROUND_HALF_UP)
+    return wording.say("lines", "unit_price", gross=wording.price(price), net=wording.price(net))
 
 
 def category(wording: Wording, code: str, rate: Decimal | None) -> str:

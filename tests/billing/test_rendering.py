@@ -93,7 +93,7 @@ SELLER = [
 WANTED = {
     private: [
         "Faktura", "SE-000001", "2026-11-03", "2026-12-03", "2026-09-28 – 2026-10-14", "Åsa Öberg", "Björkvägen 7",
-        "753 20 Uppsala", "SE556712345801", "Godkänd för F-skatt", "10,123 kWh × 5,49 kr", "Laddning, Hötorget P-hus, Stockholm",
+        "753 20 Uppsala", "SE556712345801", "Godkänd för F-skatt", "10,123 kWh × 5,49 kr (4,392 kr exkl. moms)", "Laddning, Hötorget P-hus, Stockholm",
         "16:00–17:30", "Laddat en tidigare månad", "Månadsavgift, gross SEK", "oktober 2026", "25 %", "254,19", "63,55",
         "317,74 kr", "5805-6201", "SE45 5000 0000 0583 9825 7466", "ESSESESS", "inklusive moms", "Sida 1 / 1",
     ],
