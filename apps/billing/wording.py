@@ -23,6 +23,7 @@ from .numbering import in_fours, is_creditor_reference
 
 FALLBACK = "en"
 UNIT_PRICE = Decimal("0.0001")
+NO_BREAK = "\u00a0"
 
 
 def folder() -> Path:
@@ -123,9 +124,8 @@ def address(wording: Wording, party: dict) -> list[str]:
     """The lines of an address; the country where the letter leaves the sender's."""
     seller, buyer = wording.invoice.seller, wording.invoice.buyer
     country = wording.country(party["country"]) if seller["country"] != buyer["country"] else ""
-    return [
-        part for part in (party["name"], party["street"], f"{party['postal_code']} {party['city']}", country) if part
-    ]
+    place = f"{party['postal_code'].replace(' ', NO_BREAK)} {party['city']}"
+    return [part for part in (party["name"], party["street"], place, country) if part]
 
 
 def days(wording: Wording) -> str:

@@ -147,7 +147,7 @@ def german_company(number: int, dice: random.Random) -> dict:
     name = f"{GERMAN_FIRMS[number % 5]} Nord {number} GmbH"
     return {
         "account": name, "kind": "company", "name": name, "street": f"Hafenstraße {dice.randint(1, 90)}",
-        "postal_code": postal_code, "city": city, "country": "DE", "currency": "EUR", "language": "en",
+        "postal_code": postal_code, "city": city, "country": "DE", "currency": "EUR", "language": "de",
         "vat_id": f"DE3{number:07}" + mod_11_10.calc_check_digit(f"3{number:07}"), "organisation_no": f"HRB {10000 + number}",
         "email": f"rechnung{number:03}@firmen.example", "plan": "Flotte",
     }  # fmt: skip
