@@ -138,7 +138,7 @@ WANTED = {
         "Kredit: Laddning, Hötorget", "12,34", "3,09", "15,43 kr", "Er tillgodo",
     ],
     german_reverse_charge: [
-        "Rechnung", "DE-000001", "Rechnungsdatum 03.11.2026", "Fällig am 03.12.2026", "Leistungszeitraum 14.10.2026",
+        "Rechnung", "DE-000001", "Ausstellungsdatum 03.11.2026", "Fällig am 03.12.2026", "Leistungszeitraum 14.10.2026",
         "Deutschland", "Schweden", "USt-IdNr. DE123456788", "Ihre USt-IdNr. DE811907980", "24,318 kWh × 0,49 €", "23,84 €", "0,00 €",
         "Steuerschuldnerschaft des Leistungsempfängers", "Artikel 195", "Verwendungszweck", "RF43 DE00 0001", "Zu zahlen bis 03.12.2026",
     ],
