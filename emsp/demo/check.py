@@ -34,5 +34,5 @@ def write_files(world: World, ledger: Path, folder: Path) -> None:
     shutil.copy(ledger, folder / "ledger.jsonl")
     (folder / "world.json").write_text(json.dumps(world.planned(), ensure_ascii=False))
     (folder / "summary.json").write_text(json.dumps(summarise(world.month), ensure_ascii=False, indent=1))
-    with (folder / "export.csv").open("w", encoding="utf-8", newline="") as file:
+    with (folder / "export.csv").open("wb") as file:
         file.writelines(stream(world.month, "csv"))

@@ -23,12 +23,16 @@ def world():
     return World()
 
 
+def text(period, file_format):
+    return b"".join(exports.stream(period, file_format)).decode()
+
+
 def rows(period=OCTOBER):
-    return list(csv.DictReader(io.StringIO("".join(exports.stream(period, "csv")))))
+    return list(csv.DictReader(io.StringIO(text(period, "csv"))))
 
 
 def documents(period=OCTOBER):
-    return json.loads("".join(exports.stream(period, "json")), parse_float=pytest.fail)["documents"]
+    return json.loads(text(period, "json"), parse_float=pytest.fail)["documents"]
 
 
 @pytest.fixture
@@ -147,14 +151,14 @@ def test_a_large_month_is_never_held_in_memory(world, django_assert_max_num_quer
     invoicing.issue(OCTOBER, NOW)
     with django_assert_max_num_queries(1):
         pieces = exports.stream(OCTOBER, "csv")
-        assert next(pieces).startswith("document,kind")
+        assert next(pieces).startswith(b"document,kind")
         assert sum(1 for _ in pieces) == 300
 
 
 def test_the_command_writes_a_whole_file_or_none(issued, tmp_path):
     out = tmp_path / "october.csv"
     call_command("invoices", "export", "--period", "2026-10", "--format", "csv", "--out", str(out))
-    assert out.read_bytes().decode() == "".join(exports.stream(OCTOBER, "csv"))
+    assert out.read_bytes().decode() == text(OCTOBER, "csv")
     assert list(tmp_path.iterdir()) == [out]
     with pytest.raises(CommandError, match="No such file"):
         call_command("invoices", "export", "--period", "2026-10", "--format", "json", "--out", "/nowhere/x.json")

@@ -157,8 +157,8 @@ class InvoiceAdmin(Record):
         if form.is_valid():
             period, kind = form.cleaned_data["period"], form.cleaned_data["file_format"]
             named = {"Content-Disposition": f'attachment; filename="invoices-{period:%Y-%m}.{kind}"'}
-            type_ = {"csv": "text/csv; charset=utf-8", "json": "application/json"}[kind]
-            return StreamingHttpResponse(exports.stream(period, kind), content_type=type_, headers=named)
+            pieces = exports.stream(period, kind)
+            return StreamingHttpResponse(pieces, content_type=exports.TYPES[kind], headers=named)
         return self.render(request, "admin/form.html", "Export a month", form=form, button="Download", intro=EXPORTING)
 
 

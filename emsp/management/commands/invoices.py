@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -60,13 +60,13 @@ class Command(BaseCommand):
 
 
 @contextmanager
-def opened(out: str) -> Iterator[TextIO]:
+def opened(out: str) -> Iterator[BinaryIO]:
     """The file to write, which takes its name once it is whole; or stdout."""
     if out == "-":
-        yield sys.stdout
+        yield sys.stdout.buffer
         return
     part = Path(f"{out}.part")
-    with part.open("w", encoding="utf-8", newline="") as file:
+    with part.open("wb") as file:
         yield file
     part.replace(out)
 
