@@ -92,7 +92,9 @@ def configured(*, as_json: bool, level: str) -> dict:
 def rendered(as_json: bool) -> list:
     if as_json:
         return [structlog.processors.format_exc_info, bound_values, structlog.processors.JSONRenderer()]
-    return [bound_values, structlog.dev.ConsoleRenderer(colors=False)]
+    # A plain traceback: the pretty one shows the values of all variables, tokens and bodies among them, in seconds.
+    plain = structlog.dev.plain_traceback
+    return [bound_values, structlog.dev.ConsoleRenderer(colors=False, exception_formatter=plain)]
 
 
 def bind_task(task_id: str, task, **_signal) -> None:

@@ -82,3 +82,24 @@ def test_a_value_is_cut_at_eight_kibibytes():
 def test_a_traceback_is_in_the_line():
     line = written('try: 1 / 0\nexcept ZeroDivisionError: logging.getLogger("x").exception("failed")')
     assert "ZeroDivisionError" in line["exception"]
+
+
+SECRET_LINE = """
+import logging, logging.config
+from emsp import logs
+logging.config.dictConfig(logs.configured(as_json=False, level="INFO"))
+def ask(secret):
+    raise OSError("nobody is there")
+try:
+    ask("-".join(["half", "other half"]))
+except OSError:
+    logging.getLogger("x").exception("failed")
+"""
+
+
+def test_a_failure_for_people_is_told_without_the_values_of_variables():
+    command = [sys.executable, "-c", SECRET_LINE]
+    done = subprocess.run(command, cwd=local.PROJECT, capture_output=True, text=True, check=True)
+
+    assert "nobody is there" in done.stderr
+    assert "half-other half" not in done.stderr, "locals hold tokens and bodies"
