@@ -82,7 +82,8 @@ def payables():
         "accepted": Sum("net", filter=Q(is_accepted=True)),
         "disputed": Sum("net", filter=Q(is_accepted=False)),
     }
-    return Payable.objects.values("currency").annotate(**{f"its_{name}": value for name, value in sums.items()})
+    by_currency = Payable.objects.order_by("currency").values("currency")
+    return by_currency.annotate(**{f"its_{name}": value for name, value in sums.items()})
 
 
 def owed(row: dict) -> dict:
