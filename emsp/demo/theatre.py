@@ -92,7 +92,7 @@ def show_around(stage: Stage, platform: Platform) -> None:
         f"    a driver          {_url(platform, 'drivers_driver_change', driver.pk)}\n"
         f"    a held CDR        {_url(platform, 'charging_cdr_change', held)}\n"
         f"    an invoice, PDF   {_url(platform, 'billing_invoice_change', invoice.pk)}\n"
-        f"    the export        python manage.py invoices export --period {month} --format csv --out invoices.csv\n"
+        f"    the export        .venv/bin/python manage.py invoices export --period {month} --format csv --out invoices.csv\n"
         "\n  make demo-check recounts every figure above. Ctrl-C stops everything.\n"
     )
 
