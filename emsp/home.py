@@ -34,6 +34,7 @@ from apps.billing.models import (
     TaxRegistration,
     VatRate,
 )
+from apps.billing.parties import missing_of_seller
 from apps.charging.models import Cdr, Session
 from apps.drivers.models import Account, Contract, Driver
 from apps.locations.models import Location
@@ -44,6 +45,7 @@ from apps.staff.office import MOST_COUNTED, ago, badge, format_html_comma, may_v
 from apps.tariffs.models import Tariff
 from apps.tokens.finding import drivers_like
 from apps.tokens.models import Authorization, Token, TokenDelivery
+from emsp.models import Invariant
 
 FOUND = 10
 
@@ -214,6 +216,12 @@ def feed_row(feed: Feed, now: datetime) -> list:
     ]  # fmt: skip
 
 
+def broken_invariants(now: datetime) -> Iterator[Need]:
+    """As the last night found them."""
+    for rule in Invariant.objects.filter(verdict=Invariant.Verdict.BROKEN):
+        yield Need(rule.count, f"breaks of {rule}", url_of(rule), "bad")
+
+
 def silent_feeds(now: datetime) -> Iterator[Need]:
     rows = Feed.objects.filter(partner__state=Partner.State.CONNECTED)
     yield Need(sum(is_silent(feed, now) for feed in rows), "feeds of partners are silent", url_of(Partner), "bad")
@@ -268,6 +276,7 @@ def late_cards(now: datetime) -> Iterator[Need]:
 
 
 NEEDS: list[tuple[type[Model], Callable[[datetime], Iterator[Need]]]] = [
+    (Invariant, broken_invariants),
     (Feed, silent_feeds),
     (Quarantined, quarantine),
     (Cdr, cdrs_of_nobody),
@@ -282,13 +291,16 @@ NEEDS: list[tuple[type[Model], Callable[[datetime], Iterator[Need]]]] = [
 
 def checklist() -> list[Step]:
     """What a new system needs before the first invoice, in the order of work."""
-    entity = url_of(LegalEntity)
-    company = NumberSeries.objects.filter(registration__legal_entity__isnull=False).exists()
+    series = set(NumberSeries.objects.values_list("kind", flat=True)) == set(NumberSeries.Kind.values)
+    company = any(not missing_of_seller(entity) for entity in LegalEntity.objects.all())
+    registration = url_of(TaxRegistration)
     confirmed = VatRate.objects.filter(confirmed_at__isnull=False).exists()
     plan = Plan.objects.filter(is_default=True, prices__isnull=False).exists()
     partner = Partner.objects.filter(state=Partner.State.CONNECTED).exists()
     return [
-        Step("Your company", "Name, address, bank account, VAT registration, number series.", entity, company),
+        Step("Your company", "Name, address, bank account, VAT registration.", url_of(LegalEntity), company),
+        Step("Number series", "On the page of the VAT registration: one for invoices, one for credit notes.",
+             registration, series),
         Step("A VAT rate confirmed", "Look it up, then confirm it: nothing is issued with a rate that nobody confirmed.",
              url_of(VatRate), confirmed),
         Step("A plan", "What drivers pay; one default per currency.", url_of(Plan), plan),
@@ -354,7 +366,11 @@ NAVIGATION = {
         ("Quarantine", Quarantined, "medical_services"),
         ("Messages", Exchange, "swap_horiz"),
     ],
-    "Office": [("People", User, "group"), ("Groups", Group, "shield_person")],
+    "Office": [
+        ("People", User, "group"),
+        ("Groups", Group, "shield_person"),
+        ("Invariants", Invariant, "verified"),
+    ],
 }
 
 

@@ -11,7 +11,17 @@ from django.utils import timezone
 
 from apps.billing import invoicing, rating
 from apps.billing.fleet_file import COLUMNS, template
-from apps.billing.models import Charge, Invoice, InvoiceRun, LegalEntity, Plan, PlanPrice, Subscription, VatRate
+from apps.billing.models import (
+    Charge,
+    Invoice,
+    InvoiceRun,
+    LegalEntity,
+    NumberSeries,
+    Plan,
+    PlanPrice,
+    Subscription,
+    VatRate,
+)
 from apps.charging.models import Finding
 from apps.drivers.models import Account, Contract, Driver
 from apps.partners.models import CredentialsToken, Feed, Partner, Party, Quarantined
@@ -550,6 +560,17 @@ def test_an_empty_system_says_what_to_set_up(admin, db):
 
 def test_the_checklist_goes_when_all_is_done(admin, company, partner, card):
     assert admin.get(reverse("admin:index")).context["steps"] == []
+
+
+def test_the_checklist_waits_for_both_series_and_for_where_to_pay(admin, company, partner, card):
+    NumberSeries.objects.filter(kind=NumberSeries.Kind.INVOICE).delete()
+    assert left_to_do(admin) == ["Number series"]
+    LegalEntity.objects.update(iban="", bankgiro="")
+    assert left_to_do(admin) == ["Your company", "Number series"]
+
+
+def left_to_do(admin):
+    return [step.title for step in admin.get(reverse("admin:index")).context["steps"] if not step.is_done]
 
 
 def test_figures_lead_to_what_they_count(admin, stranger):
