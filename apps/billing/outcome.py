@@ -95,9 +95,7 @@ def held_until(period: date) -> list[Kept]:
 
     Net is what their CPOs ask for them.
     """
-    company = LegalEntity.objects.order_by("pk").first()
-    if company is None:
-        return []
+    company = LegalEntity.objects.order_by("pk").first() or LegalEntity()  # the calendar of one that is not entered yet
     end = end_of_month(company, period)
     ended = {"ended_at__gte": end_of_month(company, period - timedelta(days=1)), "ended_at__lt": end}
     unrated = (

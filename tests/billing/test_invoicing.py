@@ -8,7 +8,18 @@ import pytest
 from django.db.models import Sum
 
 from apps.billing import invoicing
-from apps.billing.models import Charge, Document, Held, Invoice, InvoiceLine, InvoiceRun, NumberSeries, TaxSubtotal
+from apps.billing.models import (
+    Charge,
+    Document,
+    Held,
+    Invoice,
+    InvoiceLine,
+    InvoiceRun,
+    LegalEntity,
+    NumberSeries,
+    TaxRegistration,
+    TaxSubtotal,
+)
 from apps.billing.readiness import NotReady
 from apps.money import share_out, vat_in_gross, vat_on_net
 from tests.billing.charged import NOW, OCTOBER, SEPTEMBER, World
@@ -358,6 +369,15 @@ def test_charges_of_a_month_that_has_no_document_are_named_late_ever_after(world
     world.charge(world.account(), "10", period=SEPTEMBER)
     issue()
     assert InvoiceLine.objects.get().details["is_late"]
+
+
+def test_what_is_held_is_told_before_a_company_is_entered(world):
+    Held.objects.create(cdr=world.cdr(), code="NO_SELLER", reason="x", since=NOW)
+    for model in (NumberSeries, TaxRegistration, LegalEntity):
+        model.objects.all().delete()
+    assert invoicing.preview(OCTOBER, NOW).as_json()["held"] == [
+        {"reason": "NO_SELLER (SEK)", "count": 1, "net": "30.00"},
+    ]
 
 
 def test_what_is_held_or_not_rated_yet_is_told_by_reason_and_currency(world):
