@@ -54,6 +54,12 @@ def push_partner(partner: Partner, now: datetime, us: objects.Party) -> dict:
     return {"due": due, "confirmed": max(due - behind, 0), "behind": behind}
 
 
+def trouble_with(partner: Partner) -> str:
+    """What was wrong when a token last could not be delivered to the partner; nothing if none waits for that."""
+    waiting = TokenDelivery.objects.filter(partner=partner, due_at__isnull=False).exclude(last_error="")
+    return waiting.order_by("-due_at").values_list("last_error", flat=True).first() or ""
+
+
 def _connected():
     return TokenDelivery.objects.filter(partner__state=Partner.State.CONNECTED)
 

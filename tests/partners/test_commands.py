@@ -67,6 +67,12 @@ def test_we_connect(as_json, cpo):
     assert made["modules"] == ["cdrs", "credentials", "locations", "sessions", "tariffs", "tokens"]
 
 
+@pytest.mark.parametrize("written", [["--token", "-x"], ["--token=-x"]])
+def test_a_token_may_begin_with_a_dash(manage, cpo, written):
+    code, _, err = manage("connect", "--name", "CPO", "--versions-url", cpo.versions_url, *written, "--private")
+    assert (code, "401" in err) == (1, True)
+
+
 def test_a_connection_that_fails_says_why(manage, cpo):
     code, out, err = manage(
         "connect", "--name", "CPO", "--versions-url", cpo.versions_url, "--token", "wrong", "--private", "--json"

@@ -13,12 +13,16 @@ from apps.partners import handshake, health, pull
 from apps.partners.models import Partner
 from apps.partners.ourselves import us
 from apps.partners.scope import partner_of
-from apps.tokens.push import push_partner
+from apps.tokens.push import push_partner, trouble_with
 from emsp.intakes import PULLS
 
 
 class Command(BaseCommand):
     help = "Connect with charge point operators and hubs, exchange data with them now, and see how it goes."
+
+    def run_from_argv(self, argv):
+        """A token may begin with a dash, which argparse would take for an option: it is joined to its own."""
+        super().run_from_argv(_joined(argv, "--token"))
 
     def add_arguments(self, parser):
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -104,7 +108,7 @@ class Command(BaseCommand):
         if not partner.is_connected:
             raise LookupError(f"{partner} is not connected")
         counts = push_partner(partner, now, us())
-        failure = f"{counts['behind']} cards could not be told" if counts["behind"] else ""
+        failure = f"{counts['behind']} cards could not be told: {trouble_with(partner)}" if counts["behind"] else ""
         return {"tokens": counts}, [_as_line("tokens", counts)], failure
 
     def _status(self, now, *, party, **_options):
@@ -118,6 +122,11 @@ def party(written: str) -> Party:
         return Party.parse(written)
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from error
+
+
+def _joined(argv: list[str], option: str) -> list[str]:
+    place = argv.index(option) if option in argv[:-1] else len(argv)
+    return [*argv[:place], *(["=".join(argv[place : place + 2])] if argv[place:] else []), *argv[place + 2 :]]
 
 
 def _as_line(name: str, counts: dict) -> str:
