@@ -87,12 +87,13 @@ def show_around(stage: Stage, platform: Platform) -> None:
     invoice = Invoice.objects.filter(period=stage.world.month).order_by("-line_count", "pk").first()
     driver = Driver.objects.filter(contracts__tokens__sessions__isnull=False).order_by("pk").first()
     month = f"{stage.world.month:%Y-%m}"
+    export = f".venv/bin/python manage.py invoices export --period {month} --format csv --out invoices.csv"
     say(
         f"\n  Open {platform.admin_url} and log in as admin; the password is in {local.admin_file()}\n"
         f"    a driver          {_url(platform, 'drivers_driver_change', driver.pk)}\n"
         f"    a held CDR        {_url(platform, 'charging_cdr_change', held)}\n"
         f"    an invoice, PDF   {_url(platform, 'billing_invoice_change', invoice.pk)}\n"
-        f"    the export        .venv/bin/python manage.py invoices export --period {month} --format csv --out invoices.csv\n"
+        f"    the export        {export}\n"
         "\n  make demo-check recounts every figure above. Ctrl-C stops everything.\n"
     )
 
