@@ -13,6 +13,7 @@ from pathlib import Path
 
 GRACE = 5.0  # seconds a program has to end by itself once it is told to
 LARGEST_LOG = 10 * 1024 * 1024  # bytes; a larger one is set aside at the next start
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 TAIL = 2000  # characters of a log shown when its program has failed
 
 
@@ -36,7 +37,7 @@ class Process:
             stderr=subprocess.STDOUT,
             pass_fds=self.pass_fds,
             start_new_session=True,  # Ctrl-C reaches us alone, and we tell the others in order
-            preexec_fn=die_with_parent,  # noqa: PLW1509  we start programs before any thread of ours runs Python locks
+            preexec_fn=die_with_parent,  # noqa: PLW1509  it imports and locks nothing, whatever threads we have
         )
         self.reader = threading.Thread(target=self.copy, daemon=True)
         self.reader.start()
@@ -78,7 +79,23 @@ class Family:
 
     def start(self, process: Process) -> Process:
         process.start(self.folder)
-        self.members.append(process)
+        self.members = [*self.members, process]  # the watcher may be looking at the old list
+        return process
+
+    def member(self, name: str) -> Process:
+        """LookupError: none of that name runs."""
+        for process in self.members:
+            if process.name == name:
+                return process
+        raise LookupError(f"{name} does not run")
+
+    def kill(self, name: str) -> Process:
+        """End a member without a warning, with all it has started; nobody is alarmed, and `start` takes it back."""
+        process = self.member(name)
+        self.members = [member for member in self.members if member is not process]
+        process.tell(signal.SIGKILL)
+        process.child.wait()
+        process.reader.join(1)
         return process
 
     def check(self) -> None:
@@ -127,5 +144,5 @@ def set_aside(log: Path) -> None:
 
 def die_with_parent() -> None:
     """Where the system can (Linux): a launcher that is killed takes its programs with it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+    if LIBC:
+        LIBC.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG

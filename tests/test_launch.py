@@ -53,6 +53,20 @@ def test_what_a_program_says_is_in_its_log(start, tmp_path):
     until(lambda: "up" in (tmp_path / "one.log").read_text())
 
 
+def test_one_that_is_killed_on_purpose_alarms_nobody_and_can_come_back(start, family):
+    start("one", SLEEP)
+    start("other", SLEEP)
+    alarm = threading.Event()
+    family.watch(alarm.set)
+
+    killed = family.kill("other")
+
+    assert killed.exit_code == -signal.SIGKILL
+    assert not alarm.wait(0.6)
+    family.start(killed)
+    assert family.member("other").exit_code is None
+
+
 def test_one_that_ends_is_told_with_its_last_words(start, family):
     start("one", SLEEP)
     alarm = threading.Event()
