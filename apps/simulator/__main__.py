@@ -1,10 +1,11 @@
-"""python -m apps.simulator --data-dir DIR [--port N] [--seed 1] [--month YYYY-MM]"""
+"""python -m apps.simulator --data-dir DIR [--port N] [--seed 1] [--month YYYY-MM] [--clock-off HOURS]"""
 
 import argparse
 import json
 import signal
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from apps.simulator.cpo import World
@@ -39,14 +40,18 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--month", help="YYYY-MM, of the CDRs")
     parser.add_argument("--locations", type=int, default=60)
     parser.add_argument("--evses", type=int, default=200)
+    parser.add_argument("--clock-off", type=float, default=0, help="hours our clock is ahead of everybody's")
     return parser.parse_args()
 
 
 def _open(options: argparse.Namespace, world: World) -> Simulator:
     """At the port of last time if it is free, for the eMSP knows it."""
 
+    def clock() -> datetime:
+        return datetime.now(UTC) + timedelta(hours=options.clock_off)
+
     def at(port: int) -> Simulator:
-        return Simulator(options.data_dir, world=world, port=port, seed=options.seed, month=options.month)
+        return Simulator(options.data_dir, world=world, port=port, seed=options.seed, month=options.month, clock=clock)
 
     if options.port is not None:
         return at(options.port)
