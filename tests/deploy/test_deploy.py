@@ -1,0 +1,80 @@
+"""What a server runs is what the Procfile says, in both ways of running it; and its files are well formed."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+BASE = Path(settings.BASE_DIR)
+DEPLOY = BASE / "deploy"
+UNITS = DEPLOY / "systemd"
+PROCESSES = dict(line.split(": ", 1) for line in (BASE / "Procfile").read_text().splitlines())
+
+
+def essence(command):
+    """A command without what each way writes differently: the path, and how many processes."""
+    command = command.replace("%%", "%").replace("/opt/emsp/.venv/bin/", "")
+    return re.sub(r' -c "?\$+\{.*', "", command.split(" --bind")[0]).strip()
+
+
+def test_systemd_runs_what_the_procfile_names():
+    for name, command in PROCESSES.items():
+        unit = (UNITS / f"emsp-{name.replace('_', '-')}.service").read_text()
+        started = [essence(line) for line in re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)]
+        assert started == [essence(part) for part in command.split(" && ")], name
+
+
+def test_compose_runs_what_the_procfile_names():
+    services = dict(re.findall(r"^  (\w+):.*\n((?:    .*\n|\n)+)", (BASE / "compose.yaml").read_text(), re.MULTILINE))
+    assert PROCESSES.keys() <= services.keys()
+    for name in PROCESSES.keys() - {"web", "release"}:
+        (command,) = re.findall(r"command: (?:sh -c 'exec )?(celery .*?)'?$", services[name], re.MULTILINE)
+        assert essence(command) == essence(PROCESSES[name]), name
+    assert "python manage.py migrate --noinput" in services["release"]
+    assert 'CMD ["gunicorn",' in (BASE / "Dockerfile").read_text()
+
+
+def test_every_service_that_works_waits_for_the_release():
+    units = [path for path in UNITS.glob("emsp-*.service") if path.stem not in {"emsp-release", "emsp-backup"}]
+    assert len(units) == len(PROCESSES) - 1
+    for path in units:
+        assert "Requires=emsp-release.service" in path.read_text(), path.name
+        assert re.search(r"After=.*emsp-release\.service", path.read_text()), path.name
+
+
+def test_secrets_of_a_server_are_in_no_image_and_no_commit():
+    assert (BASE / ".dockerignore").read_text().split("\n")[1] == "*", "only what is named goes in"
+    assert {"/deploy/*.env", "/deploy/tls/"} <= set((BASE / ".gitignore").read_text().split("\n"))
+    for example in DEPLOY.glob("*.example"):
+        for name in ("SECRET_KEY", "FIELD_KEYS", "POSTGRES_PASSWORD"):
+            assert not re.search(rf"^{name}=.", example.read_text(), re.MULTILINE), (example.name, name)
+
+
+def test_the_proxy_waits_for_slow_clients_so_that_python_need_not():
+    """Trust D15, S36: header 10 s, body 15 s, and a request is handed on when it is whole."""
+    told = " ".join(path.read_text() for path in (DEPLOY / "nginx").iterdir())
+    for wanted in (
+        "client_header_timeout 10s;", "client_body_timeout 15s;", "client_max_body_size 4m;", "proxy_request_buffering on;",
+        "proxy_buffering on;", "proxy_set_header X-Forwarded-Proto $scheme;", "location = /metrics { return 404; }",
+    ):  # fmt: skip
+        assert wanted in told, wanted
+
+
+@pytest.mark.parametrize("script", sorted(DEPLOY.glob("*.sh")), ids=lambda path: path.name)
+def test_scripts_are_shell(script):
+    assert script.stat().st_mode & 0o111
+    assert subprocess.run(["sh", "-n", script], check=False).returncode == 0
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not here")
+def test_systemd_takes_the_units(tmp_path):
+    """All it may miss is the programs, which are not installed here."""
+    for path in UNITS.iterdir():
+        shutil.copy(path, tmp_path)
+    units = sorted(path for path in tmp_path.iterdir())
+    done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
+    complaints = [line for line in done.stderr.splitlines() if "emsp" in line and "is not executable" not in line]
+    assert not complaints
