@@ -94,13 +94,14 @@ def invite(
 ) -> Invitation:
     """Issue a token A for a partner that will register with us; an earlier one that is open is dead (decision 16).
 
-    ValueError if the party is reached through a hub already: staff have to move it first.
+    A partner that is connected stays as private as it is, or its feeds would stop. ValueError if the party is reached through a hub already: staff have to move it first.
     """
     owner = _party(party)
     partner = owner.partner or Partner()
     if partner.role == Partner.Role.HUB != role and partner.pk:
         raise ValueError(f"{owner} is reached through {partner}: move the party first")
-    partner.name, partner.role, partner.is_private = name, role, is_private
+    partner.name, partner.role = name, role
+    partner.is_private = partner.is_private if partner.is_connected else is_private
     partner.state = partner.state if partner.is_connected else Partner.State.INVITED
     partner.save()
     owner.partner = partner

@@ -50,6 +50,15 @@ def test_the_cpo_registers_with_its_invitation(cpo, registered):
     cpo_can_call(cpo)
 
 
+def test_a_connected_partner_invited_again_stays_as_private_as_it_is(registered):
+    partner = Partner.objects.get()
+
+    handshake.invite("LAD", LAD, timezone.now())
+
+    partner.refresh_from_db()
+    assert (partner.is_private, partner.is_connected) == (True, True)
+
+
 def test_the_invitation_is_dead_once_the_new_token_was_used(cpo, invitation, as_partner):
     assert cpo.register(invitation.versions_url, invitation.token).is_ok  # which looks at our versions again
     assert as_partner(invitation.token).call("GET", "/ocpi/versions").status_code == 401
