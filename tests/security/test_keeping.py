@@ -15,7 +15,15 @@ from tests.test_settings import manage
 WHOLE = local.new_field_key()
 
 
-@pytest.mark.parametrize("keys", ["changeme", "short", urlsafe_b64encode(b"x" * 16).decode(), f"{WHOLE},", f"{WHOLE}é"])
+WEAK = {
+    "a word": "changeme",
+    "too short": urlsafe_b64encode(b"x" * 16).decode(),
+    "an empty one beside it": f"{WHOLE},",
+    "a letter too many": f"{WHOLE}é",
+}
+
+
+@pytest.mark.parametrize("keys", WEAK.values(), ids=WEAK)
 def test_production_takes_no_weak_key(keys, tmp_path):
     refused = manage(tmp_path, "check", FIELD_KEYS=keys)
     assert refused.returncode != 0
