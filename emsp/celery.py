@@ -20,6 +20,7 @@ task_prerun.connect(logs.bind_task)
 app.conf.task_routes = {
     "apps.billing.tasks.*": {"queue": "billing"},
     "apps.*.tasks.*": {"queue": "roaming"},
+    "emsp.tasks.*": {"queue": "billing"},
 }
 app.conf.beat_schedule = {
     "pull tariffs that are due": {"task": "apps.tariffs.tasks.pull_due", "schedule": 60},
@@ -32,5 +33,9 @@ app.conf.beat_schedule = {
     "compare all cards with all partners": {
         "task": "apps.tokens.tasks.enlist_tokens",
         "schedule": crontab(minute="17"),
+    },
+    "look at the invariants": {
+        "task": "emsp.tasks.inspect_invariants",
+        "schedule": crontab(hour="3", minute="41"),
     },
 }

@@ -16,6 +16,7 @@ CHARGING = (
     "locations.evse",
     "tariffs.tariff",
 )
+HEALTH = ("emsp.invariant",)
 TRAIL = ("tokens.authorization", "charging.session", "charging.sessionperiod")
 PARTNERS = (
     "partners.partner", "partners.party", "partners.feed", "partners.endpoint", "partners.exchange", "partners.quarantined",
@@ -33,20 +34,20 @@ ROLES: dict[str, dict[str, tuple[str, ...]]] = {
         "change": ("drivers.account", "drivers.driver", "drivers.contract", "tokens.token"),
     },
     "operations": {
-        "view": (*DRIVERS, *TRAIL, *CHARGING, *PARTNERS, "tariffs.tariffrevision", "billing.payable"),
+        "view": (*DRIVERS, *TRAIL, *CHARGING, *PARTNERS, "tariffs.tariffrevision", "billing.payable", *HEALTH),
         "add": ("partners.partner", "tokens.token"),
         "change": ("partners.partner", "partners.party", "partners.feed", "partners.quarantined", "charging.finding"),
     },
     "finance": {
-        "view": (*DRIVERS, *CHARGING, *DOCUMENTS, *SALES, *BOOKS),
+        "view": (*DRIVERS, *CHARGING, *DOCUMENTS, *SALES, *BOOKS, *HEALTH),
         "add": ("billing.invoicerun", "billing.payment", "billing.plan", "billing.planprice", "billing.vatrate",
                 "billing.legalentity", "billing.taxregistration", "billing.numberseries"),
         "change": ("drivers.account", "drivers.contract", "charging.finding", "billing.plan", "billing.planprice",
                    "billing.vatrate", "billing.legalentity", "billing.taxregistration", "billing.numberseries"),
     },
     "auditor": {
-        "view": (*DRIVERS, *TRAIL, *CHARGING, *PARTNERS, *DOCUMENTS, *SALES, *BOOKS, "tariffs.tariffrevision",
-                 "staff.user", "auth.group", "admin.logentry"),
+        "view": (*DRIVERS, *TRAIL, *CHARGING, *PARTNERS, *DOCUMENTS, *SALES, *BOOKS, *HEALTH,
+                 "tariffs.tariffrevision", "staff.user", "auth.group", "admin.logentry"),
     },
 }  # fmt: skip
 """Finance sees no sessions and no authorisations: where somebody drove is on the CDR as far as the bill needs it."""

@@ -16,6 +16,7 @@ from apps.partners.models import CredentialsToken, Endpoint, Exchange, Feed, Par
 from apps.partners.taking import take
 from apps.tariffs.models import Tariff, TariffRevision
 from apps.tokens.models import Authorization, Token, TokenDelivery
+from emsp.invariants import inspecting
 
 NOW = datetime(2026, 11, 3, 12, 0, tzinfo=UTC)
 OCTOBER = date(2026, 10, 1)
@@ -139,6 +140,7 @@ def furnish(rows):
         own = cdr_body(f"CDR-{number}", card.uid, card.contract.contract_id)
         receive(partner, own, cdr_body(f"STRANGE-{number}", f"DEAD{number}", "XX-YYY-C1"))
     bill()
+    inspecting.keep(inspecting.inspect(NOW), NOW)
     return partner
 
 
