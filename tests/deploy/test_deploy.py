@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from emsp import metrics
+
 BASE = Path(settings.BASE_DIR)
 DEPLOY = BASE / "deploy"
 UNITS = DEPLOY / "systemd"
@@ -78,3 +80,14 @@ def test_systemd_takes_the_units(tmp_path):
     done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
     complaints = [line for line in done.stderr.splitlines() if "emsp" in line and "is not executable" not in line]
     assert not complaints
+
+
+def test_the_manual_names_what_there_is():
+    manual = (BASE / "docs" / "operations.md").read_text()
+    for named in re.findall(r"deploy/[\w./-]*[\w*]", manual):
+        assert named.startswith("deploy/tls") or list(BASE.glob(named + "*")), named
+    gauges = set(re.findall(r"`emsp_(\w+)`", manual)) - {"restored"}
+    assert gauges <= {name for name, *_rest in metrics.GAUGES}
+    units = set(re.findall(r"\bemsp-[a-z-]+[a-z](?:\.\w+)?", manual))
+    for unit in units:
+        assert list(UNITS.glob(f"{unit}*")), unit

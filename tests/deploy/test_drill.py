@@ -123,6 +123,8 @@ def test_what_guarded_it_guards_it_again(issued, tools, empty, tmp_path):
     assert restore(restored, back_up(tools, tmp_path)).returncode == 0
     assert refused(restored, "UPDATE billing_invoice SET net = 0")
     assert refused(restored, "DELETE FROM billing_invoice")
+    moved = "UPDATE billing_numberseries SET next_number = 1235 WHERE prefix = 'SE-' RETURNING next_number"
+    assert "1235" in sql(restored, moved), "docs/operations.md tells how, where documents are younger than the backup"
     for listed in (
         "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal",
         "SELECT count(*) FROM pg_constraint",
