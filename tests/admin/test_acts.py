@@ -554,7 +554,7 @@ def test_an_empty_system_says_what_to_set_up(admin, db):
     text = page(admin, reverse("admin:index"))
 
     steps = admin.get(reverse("admin:index")).context["steps"]
-    assert [step.is_done for step in steps] == [False] * 5
+    assert [step.is_done for step in steps] == [False] * 6
     assert "Nothing waits for you." in text
 
 
