@@ -1,0 +1,1 @@
+"""Faults on purpose: real processes are killed, stopped and lied to, and what is left is held against a ledger."""

@@ -1,0 +1,77 @@
+"""python -m trust [--seeds N] [--at-once N] [--first SEED]: every scenario in a world of each seed; exit 1 if any came out wrong.
+
+A world is DATA_DIR/trust/SEED; one in which something went wrong stays, logs and ledger with it.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+from emsp import local
+
+HEAD = f"{'goal':6} {'scenario':36} {'seed':>4} {'':6} {'all':>7} {'healed':>7}  what was done to it"
+
+
+def main() -> int:
+    options = _options()
+    base = local.data_dir() / "trust"
+    load = os.getloadavg()[0]
+    sys.stdout.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, load {load:.1f}, ")
+    sys.stdout.write(f"Python {platform.python_version()}, commit {_commit()}\n\n{HEAD}\n")
+    sys.stdout.flush()
+    began = time.monotonic()
+    seeds = range(options.first, options.first + options.seeds)
+    with ThreadPoolExecutor(options.at_once) as hands:
+        rows = [row for world in hands.map(lambda seed: _world(base, seed), seeds) for row in world]
+    wrong = sum(row["verdict"] != "good" for row in rows)
+    sys.stdout.write(f"\n{len(rows)} scenarios, {wrong} wrong, {(time.monotonic() - began) / 60:.1f} min\n")
+    return int(wrong > 0)
+
+
+def _world(base: Path, seed: int) -> list[dict]:
+    folder = base / str(seed)
+    environment = {name: value for name, value in os.environ.items() if name != "PORT"} | {"DATA_DIR": str(folder)}
+    _remove(folder, environment)
+    folder.mkdir(parents=True)
+    out = folder / "rows.json"
+    with (folder / "campaign.log").open("wb") as log:  # what the platform says in our process, and our own mistakes
+        command = [sys.executable, "-m", "trust.campaign", str(seed), str(out)]
+        done = subprocess.run(command, env=environment, stderr=log, check=False)
+    rows = json.loads(out.read_text()) if out.exists() else []
+    if done.returncode and all(row["verdict"] == "good" for row in rows):
+        rows.append({"verdict": "FAILED"})
+        sys.stdout.write(f"seed {seed} came to no end, exit {done.returncode}: see {folder / 'campaign.log'}\n")
+    if done.returncode == 0:
+        _remove(folder, environment)
+    return rows
+
+
+def _remove(folder: Path, environment: dict) -> None:
+    if folder.exists():
+        subprocess.run([sys.executable, "-m", "emsp.launch", "stop"], env=environment, check=False)
+        shutil.rmtree(folder)
+
+
+def _commit() -> str:
+    said = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)  # noqa: S607
+    return said.stdout.strip() or "unknown"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m trust", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=2, help="how many worlds")
+    parser.add_argument("--at-once", type=int, default=2, help="how many of them beside each other")
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""python -m trust.campaign SEED OUT: one world and every scenario in it. OUT holds the rows of the table as JSON."""
+
+import json
+import os
+import random
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from emsp import launch, local
+
+MOST_SHOWN = 5
+
+
+def main(seed: int, out: Path) -> int:
+    try:
+        return _campaign(seed, out)
+    except launch.FAILURES as problem:
+        sys.stdout.write(f"{problem}\n")
+        return 1
+
+
+def _campaign(seed: int, out: Path) -> int:
+    found = []
+    with launch.running(simulator=True, seed=seed) as platform:
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emsp.settings")
+        import django  # the settings are read only now: they look for the port that was just chosen
+
+        django.setup()
+        for row in _played(platform, seed):
+            found.append(row)
+            out.write_text(json.dumps(found))
+    return int(any(row["verdict"] != "good" for row in found))
+
+
+def _played(platform: launch.Platform, seed: int):
+    from trust import scenarios
+
+    field = _open(platform, seed)
+    for scenario in scenarios.SCENARIOS:
+        yield _tried(field, scenario, seed)
+
+
+def _open(platform: launch.Platform, seed: int):
+    from django.utils import timezone
+
+    from emsp.demo import founding, story
+    from emsp.demo.cpo import Operator
+    from trust.field import Field, world_of
+
+    platform.family.start(mortal(platform.family.kill("web")))
+    dice = random.Random(seed)
+    month = (timezone.localdate().replace(day=1) - timedelta(days=1)).replace(day=1)
+    world = world_of(month, dice)
+    founding.found(world, story.us(), timezone.now())
+    stage = story.Stage(Operator(platform.simulator_data), world, local.data_dir() / "books", _say, _say)
+    made = Field(platform, stage, dice)
+    made.wait_for_web()
+    return made
+
+
+def mortal(web):
+    """Web served by trust.wsgi, on the socket that it had."""
+    from emsp.processes import Process
+
+    return Process("web", [*web.command, "trust.wsgi"], web.log, pass_fds=web.pass_fds)
+
+
+def _tried(field, scenario, seed: int) -> dict:
+    from trust import history
+    from trust.field import NotHealed
+
+    began, injected, healed = time.monotonic(), "", 0.0
+    try:
+        injected = scenario.play(field)
+        healed = field.heal(span=scenario.span, is_hurried=scenario.is_hurried)
+        wrong = history.complaints(field.stage)
+        if scenario.is_issued:
+            wrong += history.books(field.stage, field.stage.folder)
+    except Exception as failure:  # a scenario that breaks must not hide the others
+        wrong = [f"{type(failure).__name__}: {failure}"]
+        if not isinstance(failure, NotHealed):
+            sys.excepthook(*sys.exc_info())
+    row = {
+        "fault": scenario.fault, "name": scenario.name, "seed": seed, "injected": injected,
+        "seconds": time.monotonic() - began, "healed": healed, "wrong": wrong, "verdict": "FAILED" if wrong else "good",
+    }  # fmt: skip
+    _print(row)
+    return row
+
+
+def _print(row: dict) -> None:
+    times = f"{row['seconds']:5.0f} s {row['healed']:5.0f} s"
+    sys.stdout.write(
+        f"{row['fault']:6} {row['name']:36} {row['seed']:4} {row['verdict']:6} {times}  {row['injected']}\n"
+    )
+    for complaint in row["wrong"][:MOST_SHOWN]:
+        sys.stdout.write(f"         {complaint}\n")
+    if len(row["wrong"]) > MOST_SHOWN:
+        sys.stdout.write(f"         and {len(row['wrong']) - MOST_SHOWN} more\n")
+    sys.stdout.flush()
+
+
+def _say(_text: str) -> None:
+    """The table says it."""
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), Path(sys.argv[2])))

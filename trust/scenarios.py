@@ -1,0 +1,404 @@
+"""Each scenario lays hands on the platform while it works, and says what it did. Healing and judging is the campaign's.
+
+F1, F2 …: the faults of the catalogue of reliability goals. Where time is compressed, the table says so.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils import timezone
+
+from apps.billing.models import Document
+from apps.ocpi import objects
+from apps.ocpi.errors import PeerFailed
+from apps.partners import handshake
+from apps.partners.models import Exchange
+from apps.simulator.emsp import Emsp
+from apps.simulator.memory import Memory
+from apps.tokens.blocking import block_token, unblock_token
+from emsp.demo import sabotage, story
+
+from . import history
+from .field import LONGEST, Field, NotHealed, command, until
+
+THREE_DAYS = timedelta(days=3)
+RATING = ("billing_charge", "billing_payable", "billing_held")
+RUN = (
+    "billing_invoicerun",
+    "billing_numberseries",
+    "billing_invoice",
+    "billing_invoiceline",
+    "billing_taxsubtotal",
+    "billing_document",
+)
+"""In the order in which a run writes them: before its number, with it, lines written, before the end."""
+
+HANDS = 4
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`span` is how much time passes while it heals. One that is not hurried gets no help: the timetable alone heals.
+
+    Once everything is issued, the books are recounted too.
+    """
+
+    fault: str
+    name: str
+    play: Callable[[Field], str]
+    span: timedelta = LONGEST
+    is_hurried: bool = True
+    is_issued: bool = False
+
+
+def lost_post(field: Field) -> str:
+    """We register, the operator takes it, and its answer is lost; with a new token A we register again."""
+    field.fault("lost_reply", module="credentials", method="POST", times=1)
+    try:
+        _connect(field)
+    except PeerFailed as failed:
+        lost = str(failed)
+    else:
+        raise NotHealed("the answer was not lost")
+    _connect(field)
+    _expect(story.partners().exists(), "not connected after the second try")
+    return f"answer to our POST lost ({lost[:40]}), sent again"
+
+
+def _connect(field: Field) -> None:
+    ticket = field.stage.operator.ask("token-a")
+    handshake.connect(story.NAME, ticket["versions_url"], ticket["token"], timezone.now(), is_private=True)
+
+
+def lost_answer_to_post(field: Field) -> str:
+    """The operator leaves and registers anew; web dies before it answers, and the operator repeats with the same A."""
+    handshake.end(story.partners().get(), timezone.now())
+    invitation = handshake.invite(story.NAME, objects.Party(*story.PARTY), now=timezone.now(), is_private=True)
+    field.strike("POST", "credentials", sure=True)
+    said = {"versions_url": invitation.versions_url, "token_a": invitation.token}
+    first = field.stage.operator.ask("register", **said)
+    _expect(first["outcome"] == "UNKNOWN", f"the first answer came: {first}")
+    second = field.stage.operator.ask("register", **said)
+    _expect(second["outcome"] == "OK", f"the second POST was not taken: {second}")
+    return "web died after its POST was stored; sent again with token A"
+
+
+def lost_put(field: Field) -> str:
+    field.fault("lost_reply", module="credentials", method="PUT", times=1)
+    try:
+        handshake.renew(story.partners().get(), timezone.now())
+    except PeerFailed:
+        field.heal()
+        _expect(_told(field), "after the lost answer the operator cannot call us")
+        handshake.renew(story.partners().get(), timezone.now())
+        return "answer to our PUT lost; both sides went on, then sent again"
+    raise NotHealed("the answer was not lost")
+
+
+def lost_answer_to_put(field: Field) -> str:
+    field.strike("PUT", "credentials", sure=True)
+    first = field.post("renew")
+    _expect(first["outcome"] == "UNKNOWN", f"the first answer came: {first}")
+    _expect(_told(field), "after the lost answer the operator cannot call us")
+    second = field.post("renew")
+    _expect(second["outcome"] == "OK", f"the second PUT was not taken: {second}")
+    return "web died after its PUT was stored; sent again"
+
+
+def _told(field: Field) -> bool:
+    """Whether the operator's calls are taken."""
+    return field.stage.operator.ask("play", step="publish", locations=1, tariffs=1).get("locations OK") == 1
+
+
+def _expect(holds: bool, complaint: str) -> None:
+    if not holds:
+        raise NotHealed(complaint)
+
+
+def killed_between_pages(field: Field) -> str:
+    field.charge(count=44, pull_only=36)
+    field.fault("page_limit", module="cdrs", value=5)
+    field.fault("slow", module="cdrs", value=1)
+    told = []
+    for _ in range(2):
+        pages = served(field)
+        field.pass_time()
+        field.want()
+        until(lambda pages=pages: served(field) > pages + 1, "nobody pulls", 60)
+        time.sleep(field.dice.uniform(0, 1.5))
+        told.append(field.kill_worker())
+    return f"kill -9 of {', then '.join(told)}, at 36 CDRs in pages of 5"
+
+
+def served(field: Field) -> int:
+    return field.stage.operator.state()["ledger"].get("served", {}).get("None", 0)
+
+
+def killed_in_a_page(field: Field) -> str:
+    field.charge(count=44, pull_only=36)
+    field.fault("page_limit", module="cdrs", value=10)
+    with field.blocked("charging_cdr") as wait:
+        field.pass_time()
+        field.want()
+        wait()
+        what = field.kill_worker()
+    return f"kill -9 of {what}, inside the transaction of a page"
+
+
+def killed_while_rating(field: Field) -> str:
+    table = field.dice.choice(RATING)
+    with field.blocked(table) as wait:
+        field.charge(count=30)
+        field.knock()
+        wait()
+        what = field.kill_worker()
+    return f"kill -9 of {what}, about to write {table}"
+
+
+def web_died(field: Field) -> str:
+    """After the commit and before the answer; the operator repeats what got none."""
+    field.strike("POST", "cdrs", 5)
+    month = field.charge(count=40)
+    unanswered = field.unanswered()
+    field.charge(count=40, repeat=month)
+    return f"web died 5 times after it stored a CDR: {unanswered} unanswered, sent again"
+
+
+def web_killed(field: Field) -> str:
+    """All of web, in the middle of pushes."""
+    finish = field.charge_aside()
+    time.sleep(field.dice.uniform(0.2, 1))
+    field.restart("web")
+    field.wait_for_web()
+    finish()
+    return "kill -9 of all of web under 60 pushes; sent again"
+
+
+def postgresql_killed(field: Field) -> str:
+    finish = field.charge_aside()
+    time.sleep(field.dice.uniform(0.2, 1))
+    began = time.monotonic()
+    field.kill_postgresql()
+    field.wait_for_web()
+    took = time.monotonic() - began
+    finish()
+    return f"kill -9 of the postmaster under 60 pushes; back after {took:.1f} s"
+
+
+def postgresql_stopped(field: Field) -> str:
+    finish = field.charge_aside()
+    time.sleep(field.dice.uniform(0.2, 1))
+    with field.standing_still():
+        time.sleep(20)
+    finish()
+    return "SIGSTOP for 20 s under 60 pushes"
+
+
+def broker_wiped(field: Field) -> str:
+    with field.asleep():
+        card = field.some_card()
+        block_token(card, timezone.now())
+        field.charge(count=20, pull_only=6)
+        field.want()
+        lost = field.wipe_broker()
+    return f"{lost} messages wiped: a blocked card, 20 CDRs, a pull"
+
+
+def broker_down(field: Field) -> str:
+    field.kill_broker()
+    card = field.some_card()
+    began = time.monotonic()
+    block_token(card, timezone.now())
+    took = time.monotonic() - began
+    month = field.charge(count=30, pull_only=6)
+    refused = field.unanswered(month)
+    _expect(refused == 0, f"{refused} pushes were not taken without the broker")
+    time.sleep(max(0, 40 - (time.monotonic() - began)))
+    field.start_broker()
+    return f"kill -9, 40 s for 10 min; a card blocked in {took:.1f} s, 30 CDRs meanwhile"
+
+
+def partner_down(field: Field) -> str:
+    """Three days in hops of two hours, each followed by what the timetable would do."""
+    cards = [field.some_card() for _ in range(3)]
+    simulator = field.platform.family.kill("simulator")
+    for card in cards:
+        block_token(card, timezone.now())
+    before = Exchange.objects.filter(direction=Exchange.Direction.OUT).count()
+    hops = 36
+    for _ in range(hops):
+        field.pass_time(THREE_DAYS / hops)
+        field.knock()
+        time.sleep(0.7)
+    unblock_token(cards[0], timezone.now())
+    calls = Exchange.objects.filter(direction=Exchange.Direction.OUT).count() - before
+    _expect(calls >= 3, "nobody tried")
+    _expect(calls <= 10 * hops, f"{calls} calls in {hops} rounds to somebody who does not answer")
+    field.start(simulator)
+    field.stage.until(field.stage.operator.is_up, "the operator answers")
+    field.charge(count=20, pull_only=12)
+    return f"kill -9, 3 days compressed to {hops} rounds: {calls} calls; 3 cards blocked, 1 unblocked"
+
+
+def token_replies_lost(field: Field) -> str:
+    field.fault("lost_reply", module="tokens", method="PUT", times=3)
+    for _ in range(3):
+        block_token(field.some_card(), timezone.now())
+    for _ in range(20):
+        if not field.stage.operator.state()["faults"]:
+            break
+        field.pass_time()
+        field.knock()
+        time.sleep(1)
+    _expect(not field.stage.operator.state()["faults"], "nobody told the operator")
+    return "answers to 3 of our PUTs lost after they were taken"
+
+
+def shrinking(field: Field) -> str:
+    return _bent_pages(field, "shrinking_page", "objects vanish from pages read before")
+
+
+def repeating(field: Field) -> str:
+    return _bent_pages(field, "cycle", "next leads to the same page again")
+
+
+def _bent_pages(field: Field, fault: str, what: str) -> str:
+    field.charge(count=44, pull_only=36)
+    field.fault("page_limit", module="cdrs", value=9)
+    field.fault(fault, module="cdrs")
+    pages = served(field)
+    field.pass_time()
+    field.want()
+    until(lambda: served(field) > pages + 1, "nobody pulls", 60)
+    time.sleep(2)
+    asked = served(field) - pages
+    _expect(asked < 200, f"{asked} pages were asked for")
+    return f"{what}: {asked} pages of 9 read"
+
+
+def clock_off(field: Field) -> str:
+    """What it made while its clock was ahead is later than all it makes for two days."""
+    for hours in field.dice.sample((48, -48), 2):
+        field.set_clock(hours)
+        field.charge(count=24, pull_only=10)
+        field.pass_time()
+        field.want()
+        time.sleep(3)
+    field.set_clock(0)
+    field.charge(count=24, pull_only=10)
+    return "its clock 48 h ahead, 48 h behind, then right; two days compressed"
+
+
+def bells(field: Field) -> str:
+    """Every task five times at once, while CDRs come in."""
+    finish = field.charge_aside()
+    for _ in range(3):
+        field.knock(5)
+        time.sleep(1)
+    finish()
+    return "every task 15 times at once under 60 pushes"
+
+
+def shuffled(field: Field) -> str:
+    """Sessions and EVSEs change, and then every state they ever had is sent again, in any order, a fifth twice."""
+    field.stage.operator.ask("play", step="sessions", count=12)
+    folder = field.platform.simulator_data
+    states = [json.loads(line) for line in (folder / "objects.jsonl").read_text().splitlines()]
+    sent = [state for state in states if state["module"] in ("sessions", "locations")][-150:]
+    sent += field.dice.sample(sent, len(sent) // 5)
+    field.dice.shuffle(sent)
+    emsp = Emsp(Memory(folder))
+    with ThreadPoolExecutor(HANDS) as hands:
+        answers = list(hands.map(lambda state: _put(emsp, state["module"], state["body"]), sent))
+    emsp.close()
+    odd = [answer for answer in answers if answer.http_status is None or answer.http_status >= 500]
+    _expect(not odd, f"{len(odd)} were not answered, first {odd[:1]}")
+    return f"{len(sent)} old states by {HANDS} hands in any order"
+
+
+def _put(emsp: Emsp, module: str, body: dict):
+    path = f"/{body['country_code']}/{body['party_id']}/{body['id']}"
+    return emsp.send("PUT", module, path, body, f"{body['country_code']}*{body['party_id']}")
+
+
+def run_killed(field: Field) -> str:
+    """At three places, each deeper than the one before or the same; some batches may have been committed."""
+    period = f"{field.stage.world.month:%Y-%m}"
+    places = sorted(field.dice.sample(range(len(RUN)), 3))
+    for place in places:
+        with field.blocked(RUN[place]) as wait:
+            run = command("invoices", "run", "--period", period, "--issue")
+            wait()
+            run.kill()
+            run.communicate()
+        until_nobody_writes(field, RUN[place])
+    return f"kill -9 about to write {', '.join(RUN[place].removeprefix('billing_') for place in places)}"
+
+
+def until_nobody_writes(field: Field, table: str) -> None:
+    """The backend of a killed client ends once it notices, which it does at its next word to it."""
+    with field.blocked(table):
+        pass
+
+
+def rendering_killed(field: Field) -> str:
+    """Two runs at once issue what is left; the worker dies when it takes the documents, and with some in its hands."""
+    period = f"{field.stage.world.month:%Y-%m}"
+    with field.asleep():
+        runs = [command("invoices", "run", "--period", period, "--issue") for _ in range(2)]
+        said = [run.communicate(timeout=240)[0] for run in runs]
+        _expect(all(run.returncode == 0 for run in runs), f"a run failed: {said}")
+        left = Document.objects.filter(rendered_at=None).count()
+    with field.blocked("billing_document") as wait:
+        field.knock()
+        wait()
+        what = field.kill_worker()
+    field.pass_time()
+    field.knock()
+    rendered = Document.objects.filter(rendered_at__isnull=False)
+    before = rendered.count()
+    until(lambda: rendered.count() > before or not _unrendered(), "nobody renders", 60)
+    what += f", then of {field.kill_worker()}"
+    return f"two runs at once; kill -9 of {what}, with {left - rendered.count() + before} of {left} left to render"
+
+
+def watched(field: Field) -> str:
+    """No fault at all, but faults planted in the tables: a check that sees none of them proves nothing."""
+    if missed := history.overlooked(field.stage, field.stage.folder.with_name("planted")):
+        raise NotHealed(f"nobody noticed: {', '.join(missed)}")
+    return f"{len(history.PLANTED) + len(sabotage.SABOTAGES)} faults planted in the tables, each noticed and taken back"
+
+
+def _unrendered() -> bool:
+    return Document.objects.filter(rendered_at=None).exists()
+
+
+SCENARIOS = (
+    Scenario("F28", "handshake: answer to our POST lost", lost_post),
+    Scenario("F28", "handshake: our answer to POST lost", lost_answer_to_post),
+    Scenario("F28", "handshake: answer to our PUT lost", lost_put),
+    Scenario("F28", "handshake: our answer to PUT lost", lost_answer_to_put),
+    Scenario("F1 F2", "worker killed between pages", killed_between_pages),
+    Scenario("F1 F2", "worker killed in a page", killed_in_a_page),
+    Scenario("F3", "worker killed while rating", killed_while_rating),
+    Scenario("F4", "web dies before it answers", web_died),
+    Scenario("F4", "web killed", web_killed),
+    Scenario("F5", "PostgreSQL killed", postgresql_killed),
+    Scenario("F7", "PostgreSQL stands still", postgresql_stopped),
+    Scenario("F8", "broker wiped", broker_wiped, is_hurried=False),
+    Scenario("F9", "broker down", broker_down, is_hurried=False),
+    Scenario("F12", "every bell rung many times", bells),
+    Scenario("F15", "partner down", partner_down),
+    Scenario("F36", "answers to pushed cards lost", token_replies_lost),
+    Scenario("F22", "pages shrink while they are read", shrinking),
+    Scenario("F21", "pages repeat", repeating),
+    Scenario("F25", "old states in any order", shuffled, span=timedelta(hours=8)),
+    Scenario("F26", "partner's clock off", clock_off, span=timedelta(days=2)),
+    Scenario("F3", "invoice run killed", run_killed),
+    Scenario("F3", "worker killed while rendering", rendering_killed, is_issued=True),
+    Scenario("T2", "the checks themselves", watched, is_issued=True),
+)
