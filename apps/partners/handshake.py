@@ -94,7 +94,8 @@ def invite(
 ) -> Invitation:
     """Issue a token A for a partner that will register with us; an earlier one that is open is dead (decision 16).
 
-    A partner that is connected stays as private as it is, or its feeds would stop. ValueError if the party is reached through a hub already: staff have to move it first.
+    A partner that is connected stays as private as it is, or its feeds would stop. ValueError if the party is reached
+    through a hub already: staff have to move it first.
     """
     owner = _party(party)
     partner = owner.partner or Partner()
