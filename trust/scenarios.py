@@ -308,7 +308,9 @@ def shuffled(field: Field) -> str:
     field.stage.operator.ask("play", step="sessions", count=12)
     folder = field.platform.simulator_data
     states = [json.loads(line) for line in (folder / "objects.jsonl").read_text().splitlines()]
-    sent = [state for state in states if state["module"] in ("sessions", "locations")][-150:]
+    # Of states with one date nobody can tell the newest: of each date the last.
+    dated = {(state["module"], state["key"], state["last_updated"]): state for state in states}
+    sent = [state for state in dated.values() if state["module"] in ("sessions", "locations")][-150:]
     sent += field.dice.sample(sent, len(sent) // 5)
     field.dice.shuffle(sent)
     emsp = Emsp(Memory(folder))
