@@ -13,6 +13,7 @@ from django.utils import timezone
 from apps.tokens.cards import read_cards
 from emsp.demo import check, recount, sabotage
 from emsp.demo.story import Stage
+from emsp.invariants import inspecting
 
 CDRS = """
 SELECT party.country_code || '*' || party.party_id || ':' || cdr.ocpi_id, cdr.energy, cdr.cost_before_taxes, cdr.currency,
@@ -62,6 +63,11 @@ def complaints(stage: Stage) -> list[str]:
         *(f"CDR {key}: held and charged" for (key,) in rows(IN_TWO_STATES)),
         *(f"CDR {key}: owed to nobody" for (key,) in rows(NOT_JUDGED)),
         *(f"CDR {one['id']}: read back as another" for one in ledger.entries["cdr_read"] if _is_other(one)),
+        *(
+            f"{found.code}, {found.rule}: {fault.name}, {fault.fault}"
+            for found in inspecting.inspect(timezone.now())
+            for fault in found.faults
+        ),
     ]
 
 
