@@ -116,6 +116,10 @@ def as_json(value) -> str:
     return _json.encode(value).decode()
 
 
+exact_json = msgspec.json.Decoder(float_hook=Decimal).decode
+"""JSON text of a jsonb column, its numbers as they were: json.loads would make floats of them."""
+
+
 def _json_array(values: Sequence) -> list[str | None]:
     return [None if value is None else as_json(value) for value in values]
 

@@ -6,28 +6,26 @@ was told and a period is known by its start (decision 21, trust R8).
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 import msgspec
 from django.db import connection, transaction
 from django.db.models import F, TextField, Value
 from django.db.models.expressions import RawSQL
-from django.db.models.functions import Cast, Greatest, Least
+from django.db.models.functions import Cast, Greatest
 
-from apps.bulk import Upsert, as_json
+from apps.bulk import Upsert, exact_json
 from apps.charging.matching import link_sessions
 from apps.charging.models import Session, SessionPeriod
 from apps.ocpi import objects, reader
 from apps.ocpi.errors import InvalidObject, NotJson, Problem, UnknownObject
 from apps.ocpi.versions import Version
-from apps.partners import quarantine
+from apps.partners import patching, pull, quarantine
 from apps.partners.models import Feed, Partner, Party
 from apps.partners.taking import Incoming, Intake, Outcome, Stored, Taken
-from apps.work import ring
 
 COMPLETED = "COMPLETED"
-ASK_AGAIN = timedelta(minutes=5)
 
 TOLD = (
     "status", "started_at", "ended_at", "energy", "currency", "cost_before_taxes", "token_uid", "token_type",
@@ -134,7 +132,7 @@ def _read_and_patch(party: Party, version: Version, session_id: str, body: bytes
 
 def patch_session(party: Party, session_id: str, patch: objects.SessionPatch, now: datetime) -> Stored:
     """Change what the patch names and append its periods (mod_sessions, PATCH Method; SES-02)."""
-    changes = _said(patch, id=session_id, country_code=party.country_code, party_id=party.party_id)
+    changes = patching.said(patch, id=session_id, country_code=party.country_code, party_id=party.party_id)
     changes.pop("charging_periods", None)
     periods = () if patch.charging_periods is msgspec.UNSET else patch.charging_periods or ()
     with transaction.atomic():
@@ -167,23 +165,11 @@ def _counts(session: Session, name: str, value, at: datetime) -> bool:
 
 
 def _columns(session: Session, fresh: dict, at: datetime) -> dict:
-    cleared = [name for name, value in fresh.items() if value is None]
-    kept = as_json({name: value for name, value in fresh.items() if value is not None})
     return _told(fresh) | {
-        "details": RawSQL("(details || %s::jsonb) - %s::text[]", (kept, cleared)),
+        "details": RawSQL(patching.LAID_OVER, patching.merge(fresh)),
         "told": session.told | dict.fromkeys(fresh, at.isoformat()),
         "last_updated": Greatest(F("last_updated"), Value(at)),
     }
-
-
-def _said(patch: objects.SessionPatch, **identity: str) -> dict:
-    """What the patch changes. It may repeat the identity of its URL, not another (TR-27)."""
-    changes = objects.changes(patch)
-    sent = {name: changes.pop(name, known) for name, known in identity.items()}
-    wrong = [name for name, known in identity.items() if (sent[name] or "").upper() != known.upper()]
-    if wrong:
-        raise InvalidObject([Problem(name, f"{sent[name]} is not the one of the URL") for name in wrong])
-    return changes
 
 
 def _row(partner: Partner, incoming: Incoming, now: datetime) -> tuple:
@@ -234,20 +220,17 @@ def canonical_session(pk: int) -> objects.Session:
     """What was put, with every patch on it."""
     found = Session.objects.annotate(exact=Cast("details", TextField())).only("last_updated").get(pk=pk)
     periods = SessionPeriod.objects.filter(session=pk).annotate(exact=Cast("period", TextField()))
-    charging_periods = [_exact(period.exact) for period in periods.order_by("started_at")]
-    said = _exact(found.exact) | {"charging_periods": charging_periods, "last_updated": found.last_updated.isoformat()}
+    charging_periods = [exact_json(period.exact) for period in periods.order_by("started_at")]
+    said = exact_json(found.exact) | {
+        "charging_periods": charging_periods,
+        "last_updated": found.last_updated.isoformat(),
+    }
     return reader.judge(said, objects.Session).object
 
 
-_exact = msgspec.json.Decoder(float_hook=Decimal).decode
-"""Numbers come back as they were: json.loads would make floats of them."""
-
-
 def unknown(party: Party, now: datetime, message: str) -> UnknownObject:
-    """What to raise for a session we lack: we missed its PUT, so a pull is due, at most every few minutes (decision 2)."""
-    feeds = Feed.objects.filter(partner=party.partner_id, module=Feed.Module.SESSIONS, due_at__gt=now)
-    if feeds.update(due_at=Least(F("due_at"), Greatest(Value(now), F("last_good_at") + ASK_AGAIN))):
-        ring("apps.charging.tasks.pull_due")
+    """What to raise for a session we lack: we missed its PUT (decision 2)."""
+    pull.missed(party, Feed.Module.SESSIONS, now)
     return UnknownObject(message)
 
 

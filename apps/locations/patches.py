@@ -9,13 +9,14 @@ import msgspec
 from django.db import transaction
 from django.db.models.expressions import RawSQL
 
-from apps.bulk import as_json, run_prepared
+from apps.bulk import run_prepared
 from apps.locations.models import Connector, Location
 from apps.locations.rows import connector_columns, location_columns
 from apps.locations.store import locked, locked_evse, put_connectors, put_evses, touch_evse, touch_location, unknown
 from apps.ocpi import objects
 from apps.ocpi.errors import InvalidObject, Problem
 from apps.partners.models import Party
+from apps.partners.patching import LAID_OVER, merge, said
 from apps.partners.taking import Outcome, fitting
 
 PATCH_EVSE = """
@@ -52,7 +53,7 @@ may take is told again by the next message or pull.
 
 @fitting()
 def patch_evse(party: Party, location_id: str, evse_uid: str, patch: objects.EvsePatch, now: datetime) -> Outcome:
-    outcome = _patch_whole_evse(party, location_id, evse_uid, patch, _said(patch, uid=evse_uid))
+    outcome = _patch_whole_evse(party, location_id, evse_uid, patch, said(patch, uid=evse_uid))
     if outcome is None:
         raise unknown(party, now, f"EVSE {evse_uid} of location {location_id} is not known here")
     return outcome
@@ -61,7 +62,7 @@ def patch_evse(party: Party, location_id: str, evse_uid: str, patch: objects.Evs
 def _patch_evse(party: Party, location_id: str, evse_uid: str, changes: dict) -> Outcome | None:
     """None: there is no such EVSE."""
     status, at = changes.pop("status", None), changes.pop("last_updated", None)
-    details, cleared = _merge(changes) if changes else (None, None)
+    details, cleared = merge(changes) if changes else (None, None)
     values = {
         "party": party.pk, "location": location_id, "uid": evse_uid, "status": status, "at": at,
         "evse_id": (changes["evse_id"] or "") if "evse_id" in changes else None, "details": details, "cleared": cleared,
@@ -87,7 +88,7 @@ def _patch_whole_evse(party, location_id, evse_uid, patch: msgspec.Struct, chang
 @fitting()
 def patch_location(party: Party, location_id: str, patch: objects.LocationPatch, now: datetime) -> Outcome:
     """`evses` in it are EVSEs to patch, or new ones in full; the others stay as they are (LOC-09, decision 12)."""
-    changes = _said(patch, id=location_id, country_code=party.country_code, party_id=party.party_id)
+    changes = said(patch, id=location_id, country_code=party.country_code, party_id=party.party_id)
     evses = patch.evses if changes.pop("evses", None) else ()
     with transaction.atomic():
         place = locked(party, location_id)
@@ -109,7 +110,7 @@ def _patch_location(place: int, changes: dict, at: datetime | None) -> Outcome:
 
 
 def _patch_or_add_evse(party: Party, location_id: str, place: int, patch: msgspec.Struct, at: datetime | None) -> None:
-    changes = _said(patch, uid=patch.uid)
+    changes = said(patch, uid=patch.uid)
     if at is not None:
         changes.setdefault("last_updated", at)
     if _patch_whole_evse(party, location_id, patch.uid, patch, changes) is None:
@@ -135,7 +136,7 @@ def patch_connector(
     party: Party, location_id: str, evse_uid: str, connector_id: str, patch: objects.ConnectorPatch, now: datetime
 ) -> Outcome:
     """Its parents are as new as it is (LOC-01)."""
-    changes = _said(patch, id=connector_id)
+    changes = said(patch, id=connector_id)
     at = changes.pop("last_updated", None)
     with transaction.atomic():
         place = locked(party, location_id)
@@ -157,22 +158,6 @@ def _patch_connector(evse: int | None, connector_id: str, changes: dict, at: dat
     return Outcome.STALE if rows.exists() else None
 
 
-def _said(patch: msgspec.Struct, **identity: str) -> dict:
-    """What the patch changes. It may repeat the identity of its URL, not another (TR-27)."""
-    changes = objects.changes(patch)
-    sent = {name: changes.pop(name, known) for name, known in identity.items()}
-    wrong = [name for name, known in identity.items() if (sent[name] or "").upper() != known.upper()]
-    if wrong:
-        raise InvalidObject([Problem(name, f"{sent[name]} is not the one of the URL") for name in wrong])
-    return changes
-
-
 def _columns(changes: dict, columns: dict, at: datetime | None) -> dict:
-    merged = RawSQL("(details || %s::jsonb) - %s::text[]", _merge(changes))
+    merged = RawSQL(LAID_OVER, merge(changes))
     return columns | {"details": merged} | ({} if at is None else {"last_updated": at})
-
-
-def _merge(changes: dict) -> tuple[str, list[str]]:
-    """What to lay over `details`, and what to take out of them: null clears (TR-30)."""
-    fresh = {name: value for name, value in changes.items() if value is not None}
-    return as_json(fresh), [name for name in changes if name not in fresh]

@@ -12,7 +12,7 @@ import msgspec
 from django.db.models import Prefetch, TextField
 from django.db.models.functions import Cast
 
-from apps.bulk import Upsert
+from apps.bulk import Upsert, exact_json
 from apps.locations.models import Connector, Evse, Location
 from apps.ocpi import objects
 
@@ -147,8 +147,4 @@ def _details(item: msgspec.Struct, *without: str) -> dict:
 
 
 def _read(row) -> dict:
-    """Numbers come back exact: json.loads would make floats of them."""
-    return _exact.decode(row.exact) | {"last_updated": row.last_updated}
-
-
-_exact = msgspec.json.Decoder(float_hook=Decimal)
+    return exact_json(row.exact) | {"last_updated": row.last_updated}

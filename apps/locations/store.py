@@ -5,23 +5,22 @@ EVSE, connector, and in key order (trust R10). A location's `content_hash` is em
 by itself: then the next PUT is written.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import connection, transaction
 from django.db.models import F, Value
-from django.db.models.functions import Greatest, Least
+from django.db.models.functions import Greatest
 
 from apps.locations.models import Evse, Location
 from apps.locations.rows import CONNECTORS, EVSES, LOCATIONS, connector_row, evse_row, location_row, newest
 from apps.ocpi import objects
 from apps.ocpi.errors import UnknownLocation
+from apps.partners import pull
 from apps.partners.mirror import Mirror, Told, columns_of
 from apps.partners.models import Feed, Partner, Party
 from apps.partners.taking import Incoming, Intake, Outcome, Stored, fitting
-from apps.work import ring
 
 REMOVED = "REMOVED"
-ASK_AGAIN = timedelta(minutes=5)
 
 MIRROR = Mirror(LOCATIONS, "vanished_at", location_row)
 
@@ -158,13 +157,8 @@ def _not_before(at: datetime | None):
 
 
 def unknown(party: Party, now: datetime, message: str) -> UnknownLocation:
-    """What to raise for an object we lack: it has been missed, so the locations of its CPO are pulled (decision 2).
-
-    At most every few minutes: a CPO may send statuses of locations that it never publishes (LOC-05).
-    """
-    feeds = Feed.objects.filter(partner=party.partner_id, module=Feed.Module.LOCATIONS, due_at__gt=now)
-    if feeds.update(due_at=Least(F("due_at"), Greatest(Value(now), F("last_good_at") + ASK_AGAIN))):
-        ring("apps.locations.tasks.pull_due")
+    """What to raise for an object we lack: it has been missed, so the locations of its CPO are pulled (decision 2)."""
+    pull.missed(party, Feed.Module.LOCATIONS, now)
     return UnknownLocation(message)
 
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Greatest, Least
 
 from apps.ocpi.client import Page
 from apps.ocpi.errors import OcpiError, PeerFailed
 from apps.ocpi.versions import VERSIONS
-from apps.partners.models import Endpoint, Feed, Partner
+from apps.partners.models import Endpoint, Feed, Partner, Party
 from apps.partners.peers import endpoint, peer_of
 from apps.partners.quarantine import id_of
 from apps.partners.taking import Intake, Outcome, Taken, take
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 OVERLAP = timedelta(minutes=15)
 """How late a partner may show an object after its `last_updated` (decision 22)."""
 
+ASK_AGAIN = timedelta(minutes=5)
 LEASE = timedelta(minutes=10)
 """Longer than a page can take with all its tries; every page renews it."""
 
@@ -84,7 +86,7 @@ def open_feeds(partner: Partner, now: datetime) -> None:
         Feed.objects.update_or_create(
             partner=partner, module=module, defaults=begun, create_defaults=begun | {"interval": INTERVALS[module]}
         )
-        ring(f"apps.{APPS[module]}.tasks.pull_due")
+        _ring(module)
 
 
 APPS = {"tariffs": "tariffs", "locations": "locations", "sessions": "charging", "cdrs": "charging"}
@@ -93,7 +95,21 @@ APPS = {"tariffs": "tariffs", "locations": "locations", "sessions": "charging", 
 def want(feed: Feed, now: datetime) -> None:
     """Have a feed pulled as soon as a worker is free; it returns at once."""
     Feed.objects.filter(pk=feed.pk).filter(Q(due_at=None) | Q(due_at__gt=now)).update(due_at=now)
-    ring(f"apps.{APPS[feed.module]}.tasks.pull_due")
+    _ring(feed.module)
+
+
+def missed(party: Party, module: Feed.Module, now: datetime) -> None:
+    """Something is told of an object of the party that we lack: its module is pulled soon (decision 2).
+
+    At most every few minutes: a CPO may send statuses of locations that it never publishes (LOC-05).
+    """
+    feeds = Feed.objects.filter(partner=party.partner_id, module=module, due_at__gt=now)
+    if feeds.update(due_at=Least(F("due_at"), Greatest(Value(now), F("last_good_at") + ASK_AGAIN))):
+        _ring(module)
+
+
+def _ring(module: str) -> None:
+    ring(f"apps.{APPS[module]}.tasks.pull_due")
 
 
 def pull_due(pull: Pull, now: datetime) -> dict[str, dict]:
