@@ -1,18 +1,17 @@
 """The page people get: everything the law wants on it, in their language, as the same bytes for ever."""
 
 import hashlib
-import json
 import re
 import shutil
-import subprocess
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import pypdfium2
 import pytest
 
 from apps.billing import invoicing, rendering
 from apps.billing.models import Document, Invoice
-from apps.billing.wording import languages, worded, words_of
+from apps.billing.wording import languages, words_of
 from tests.billing.charged import NOW, OCTOBER, World
 
 pytestmark = pytest.mark.django_db
@@ -104,13 +103,10 @@ def long(world):
     return issue()
 
 
-def printed(invoice, tmp_path):
-    """The words of the PDF on one line; without pdftotext, what was given to the page."""
-    pdf = tmp_path / "page.pdf"
-    pdf.write_bytes(rendering.render(invoice))
-    if not shutil.which("pdftotext"):
-        return json.dumps(worded(invoice, list(invoice.lines.all())), ensure_ascii=False).replace("\xa0", " ")
-    told = subprocess.run(["pdftotext", "-layout", pdf, "-"], capture_output=True, check=True, text=True).stdout
+def printed(invoice):
+    """The words of the PDF on one line, as a person reads them."""
+    with pypdfium2.PdfDocument(rendering.render(invoice)) as pdf:
+        told = " ".join(page.get_textpage().get_text_bounded() for page in pdf)
     return re.sub(r"\s+", " ", told)
 
 
@@ -156,25 +152,25 @@ WANTED = {
 
 
 @pytest.mark.parametrize("make", WANTED)
-def test_everything_the_law_wants_is_printed(world, make, tmp_path):
+def test_everything_the_law_wants_is_printed(world, make):
     """BIL-77: number, dates, parties, VAT ids, quantity and nature, base, rate and VAT, mentions, where to pay."""
     invoice = make(world)
-    text = printed(invoice, tmp_path)
+    text = printed(invoice)
     reference = [invoice.payment_reference] if invoice.currency == "SEK" and invoice.kind == "INVOICE" else []
     missing = [wanted for wanted in SELLER + WANTED[make] + reference if wanted not in text]
     assert not missing, text
 
 
-def test_what_is_not_meant_for_a_document_is_not_on_it(world, tmp_path):
-    credit = printed(credit_note(world), tmp_path)
+def test_what_is_not_meant_for_a_document_is_not_on_it(world):
+    credit = printed(credit_note(world))
     assert not [word for word in ("Betalning", "OCR", "IBAN", "Att betala", "Förfallodatum") if word in credit]
-    euro = printed(reverse_charge(world), tmp_path)
+    euro = printed(reverse_charge(world))
     assert "Bankgiro" not in euro
 
 
-def test_nothing_to_pay_is_said_so(world, tmp_path):
+def test_nothing_to_pay_is_said_so(world):
     world.charge(world.account(), "0", energy="0")
-    text = printed(issue(), tmp_path)
+    text = printed(issue())
     assert "Inget att betala" in text
     assert "IBAN" not in text
 
@@ -198,13 +194,13 @@ def test_waiting_documents_are_rendered_once_and_kept(world):
     assert bytes(Document.objects.get(invoice=invoice).pdf) == rendering.render(invoice)
 
 
-def test_texts_of_partners_are_words_and_nothing_else(world, tmp_path):
+def test_texts_of_partners_are_words_and_nothing_else(world):
     """Trust S37: no markup of theirs is run by the page."""
     hostile = '#panic("x") $x$ *b* \\ "quote" <a> ]#[ =x'
     account = world.account(hostile[:60], street="#import", city="//x")
     cdr = world.cdr(location_name=hostile, city="#set", evse_id="`raw`")
     world.charge(account, "10", cdr=cdr)
-    text = printed(issue(), tmp_path)
+    text = printed(issue())
     assert '#panic("x") $x$ *b*' in text
     assert "#set" in text
 
@@ -235,7 +231,7 @@ def test_who_lost_the_lease_changes_nothing(world):
 @pytest.mark.parametrize("language", ["xx", ""])
 def test_a_language_without_words_is_told_in_english(world, language, tmp_path):
     world.charge(world.account(language=language), "10")
-    assert "To be paid by" in printed(issue(), tmp_path)
+    assert "To be paid by" in printed(issue())
 
 
 def test_the_languages_say_the_same_things():
