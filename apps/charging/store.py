@@ -12,7 +12,6 @@ from decimal import Decimal
 import msgspec
 from django.db import connection, transaction
 from django.db.models import F, TextField, Value
-from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast, Greatest
 
 from apps.bulk import Upsert, exact_json
@@ -166,7 +165,7 @@ def _counts(session: Session, name: str, value, at: datetime) -> bool:
 
 def _columns(session: Session, fresh: dict, at: datetime) -> dict:
     return _told(fresh) | {
-        "details": RawSQL(patching.LAID_OVER, patching.merge(fresh)),
+        "details": patching.laid_over(fresh),
         "told": session.told | dict.fromkeys(fresh, at.isoformat()),
         "last_updated": Greatest(F("last_updated"), Value(at)),
     }

@@ -7,7 +7,6 @@ from datetime import datetime
 
 import msgspec
 from django.db import transaction
-from django.db.models.expressions import RawSQL
 
 from apps.bulk import run_prepared
 from apps.locations.models import Connector, Location
@@ -16,7 +15,7 @@ from apps.locations.store import locked, locked_evse, put_connectors, put_evses,
 from apps.ocpi import objects
 from apps.ocpi.errors import InvalidObject, Problem
 from apps.partners.models import Party
-from apps.partners.patching import LAID_OVER, merge, said
+from apps.partners.patching import laid_over, merge, said
 from apps.partners.taking import Outcome, fitting
 
 PATCH_EVSE = """
@@ -159,5 +158,4 @@ def _patch_connector(evse: int | None, connector_id: str, changes: dict, at: dat
 
 
 def _columns(changes: dict, columns: dict, at: datetime | None) -> dict:
-    merged = RawSQL(LAID_OVER, merge(changes))
-    return columns | {"details": merged} | ({} if at is None else {"last_updated": at})
+    return columns | {"details": laid_over(changes)} | ({} if at is None else {"last_updated": at})

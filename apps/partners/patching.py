@@ -1,6 +1,7 @@
 """What every PATCH has in common: it changes what it names, null clears, and it repeats no other identity (TR-27 to TR-30)."""
 
 import msgspec
+from django.db.models.expressions import RawSQL
 
 from apps.bulk import as_json
 from apps.ocpi import objects
@@ -17,11 +18,12 @@ def said(patch: msgspec.Struct, **identity: str) -> dict:
     return changes
 
 
-LAID_OVER = "(details || %s::jsonb) - %s::text[]"
-"""SQL of patched `details`; its parameters are those of `merge`."""
-
-
 def merge(changes: dict) -> tuple[str, list[str]]:
     """What to lay over `details`, and what to take out of them: null clears (TR-30)."""
     fresh = {name: value for name, value in changes.items() if value is not None}
     return as_json(fresh), [name for name in changes if name not in fresh]
+
+
+def laid_over(changes: dict) -> RawSQL:
+    """The `details` of a row with the changes on them."""
+    return RawSQL("(details || %s::jsonb) - %s::text[]", merge(changes))
