@@ -28,6 +28,7 @@ app.conf.beat_schedule = {
     "pull sessions and CDRs that are due": {"task": "apps.charging.tasks.pull_due", "schedule": 60},
     "match and check CDRs": {"task": "apps.charging.tasks.sweep_cdrs", "schedule": 30},
     "rate CDRs": {"task": "apps.billing.tasks.rate_new_cdrs", "schedule": 30},
+    "go on with invoice runs": {"task": "apps.billing.tasks.issue_runs", "schedule": 60},
     "render documents": {"task": "apps.billing.tasks.render_documents", "schedule": 60},
     "tell partners of changed cards": {"task": "apps.tokens.tasks.sweep_tokens", "schedule": 30},
     "compare all cards with all partners": {

@@ -16,7 +16,6 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import number_format
 from django.utils.safestring import SafeString
 from unfold.dataclasses import SearchResult
 
@@ -41,7 +40,7 @@ from apps.locations.models import Location
 from apps.partners.health import is_silent
 from apps.partners.models import Exchange, Feed, Partner, Party, Quarantined
 from apps.staff.models import User
-from apps.staff.office import MOST_COUNTED, ago, badge, format_html_comma, may_view, money, url_of
+from apps.staff.office import MOST_COUNTED, ago, badge, format_html_comma, grouped, may_view, money, url_of
 from apps.tariffs.models import Tariff
 from apps.tokens.finding import drivers_like
 from apps.tokens.models import Authorization, Token, TokenDelivery
@@ -95,16 +94,12 @@ def dashboard(request: HttpRequest, context: dict) -> dict:
 def about(rows) -> str:
     """How many rows, exact as long as that is cheap."""
     count = counted(rows)
-    return f"more than {number_format(MOST_COUNTED, force_grouping=True)}" if count > MOST_COUNTED else grouped(count)
+    return f"more than {grouped(MOST_COUNTED)}" if count > MOST_COUNTED else grouped(count)
 
 
 def counted(rows) -> int:
     """Stops counting one after MOST_COUNTED."""
     return rows.order_by()[: MOST_COUNTED + 1].count()
-
-
-def grouped(count: int) -> str:
-    return number_format(count, force_grouping=True)
 
 
 def whole(model: type[Model]) -> str:
@@ -263,6 +258,11 @@ def unrendered(now: datetime) -> Iterator[Need]:
     yield Need(counted(failed), "documents could not be rendered", url_of(Invoice, pdf="failed"), "bad")
 
 
+def broken_off_runs(now: datetime) -> Iterator[Need]:
+    rows = InvoiceRun.objects.filter(due_at__isnull=False).exclude(last_error="")
+    yield Need(counted(rows), "invoice runs broke off and are tried again", url_of(InvoiceRun), "bad")
+
+
 def unconfirmed_rates(now: datetime) -> Iterator[Need]:
     """Of countries where we are registered: nothing is issued with them."""
     ours = TaxRegistration.objects.values("country")
@@ -281,6 +281,7 @@ NEEDS: list[tuple[type[Model], Callable[[datetime], Iterator[Need]]]] = [
     (Quarantined, quarantine),
     (Cdr, cdrs_of_nobody),
     (Held, held_cdrs),
+    (InvoiceRun, broken_off_runs),
     (Document, unrendered),
     (TokenDelivery, late_cards),
     (VatRate, unconfirmed_rates),

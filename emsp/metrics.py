@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import generate_latest
 
-from apps.billing.models import Document, Held, Payable
+from apps.billing.models import Document, Held, InvoiceRun, Payable
 from apps.charging.models import Cdr, Session
 from apps.partners.models import Feed, Partner, Quarantined
 from apps.tokens.models import TokenDelivery
@@ -50,7 +50,7 @@ class Backlog:
         return []
 
 
-QUEUES = {"tokens": TokenDelivery, "feeds": Feed, "documents": Document}
+QUEUES = {"tokens": TokenDelivery, "feeds": Feed, "documents": Document, "runs": InvoiceRun}
 
 
 def due(now: datetime) -> Iterator[Sample]:

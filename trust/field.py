@@ -21,7 +21,7 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
-from apps.billing.models import Document
+from apps.billing.models import Document, InvoiceRun
 from apps.partners.models import Feed
 from apps.tokens.models import Token, TokenDelivery
 from emsp import launch, local
@@ -233,6 +233,7 @@ class Field:
         Feed.objects.update(**moved, last_full_at=F("last_full_at") - span, last_good_at=F("last_good_at") - span)
         TokenDelivery.objects.update(**moved)
         Document.objects.update(**moved)
+        InvoiceRun.objects.update(**moved)
 
     def knock(self, times: int = 1) -> None:
         """A round of the timetable at once; the hourly one too."""
@@ -266,9 +267,11 @@ class Field:
         missing = Token.objects.count() - TokenDelivery.objects.count()
         judged = story.is_all_judged(self.stage)
         unrendered = Document.objects.filter(rendered_at=None).count()
+        runs = InvoiceRun.objects.filter(due_at__isnull=False).count()
         found = [f"{feed.module}: {feed.last_error or 'waits'}" for feed in late]
         found += [f"{untold + missing} cards untold"] if untold or missing else []
         found += [] if judged else ["CDRs wait for their verdict"]
+        found += [f"{runs} invoice runs are not finished"] if runs else []
         found += [f"{unrendered} documents are not rendered"] if unrendered else []
         return "; ".join(found)
 

@@ -5,13 +5,19 @@ from django.utils import timezone
 
 from apps.work import ring
 
-from . import rating, rendering
+from . import invoicing, rating, rendering
 
 
 @shared_task
 def rate_new_cdrs(**_future) -> dict:
     """Every half minute, and rung by whoever checked CDRs, released one or gave a contract its plan."""
     return asdict(rating.rate_due(timezone.now()))
+
+
+@shared_task
+def issue_runs(**_future) -> dict:
+    """Rung by whoever orders a run, and every minute: goes on with a run that is due."""
+    return invoicing.issue_due(timezone.now())
 
 
 @shared_task

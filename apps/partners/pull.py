@@ -23,7 +23,7 @@ from apps.partners.models import Endpoint, Feed, Partner, Party
 from apps.partners.peers import endpoint, peer_of
 from apps.partners.quarantine import id_of
 from apps.partners.taking import Intake, Outcome, Taken, take
-from apps.work import ring
+from apps.work import Clock, ring
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ def _ring(module: str) -> None:
 
 def pull_due(pull: Pull, now: datetime) -> dict[str, dict]:
     """Pull this module of every partner that is due; other workers take other partners meanwhile."""
-    clock, done = _Clock(now), {}
+    clock, done = Clock(now), {}
     while claimed := _feeds(pull.module).claim(clock(), LEASE, limit=1):
         (feed,) = claimed
         done[str(feed.partner)] = _run(pull, feed, clock)
@@ -123,7 +123,7 @@ def pull_due(pull: Pull, now: datetime) -> dict[str, dict]:
 
 def pull_partner(pull: Pull, partner: Partner, now: datetime, *, full: bool = False) -> dict:
     """Pull one module of one partner in this process, now; waits for a running one. LookupError without a feed."""
-    clock, rows = _Clock(now), _feeds(pull.module).filter(partner=partner)
+    clock, rows = Clock(now), _feeds(pull.module).filter(partner=partner)
     while rows.exists():
         rows.filter(Q(due_at=None) | Q(due_at__gt=clock()), leased_until=None).update(due_at=clock())
         for feed in rows.claim(clock(), LEASE, limit=1):
@@ -134,16 +134,6 @@ def pull_partner(pull: Pull, partner: Partner, now: datetime, *, full: bool = Fa
 
 def _feeds(module: str):
     return Feed.objects.filter(module=module, partner__state=Partner.State.CONNECTED).select_related("partner")
-
-
-class _Clock:
-    """The time of the door that called, going on: leases must know how long a pull takes."""
-
-    def __init__(self, now: datetime):
-        self._now, self._started = now, time.monotonic()
-
-    def __call__(self) -> datetime:
-        return self._now + timedelta(seconds=time.monotonic() - self._started)
 
 
 class _LeaseLostError(Exception):
@@ -218,7 +208,7 @@ def _begin(pull: Pull, feed: Feed, now: datetime, *, full: bool) -> _Crawl:
     return _Crawl(now, since, is_due_again, counts=counts)
 
 
-def _run(pull: Pull, feed: Feed, clock: _Clock, *, full: bool = False) -> dict:
+def _run(pull: Pull, feed: Feed, clock: Clock, *, full: bool = False) -> dict:
     """Walk the list of a feed that we hold the lease of; what became of it is on the row and returned."""
     crawl = _begin(pull, feed, clock(), full=full)
     try:
@@ -233,7 +223,7 @@ def _run(pull: Pull, feed: Feed, clock: _Clock, *, full: bool = False) -> dict:
         return _break_off(feed, crawl, f"our fault: {type(error).__name__}", clock())
 
 
-def _walk(pull: Pull, feed: Feed, crawl: _Crawl, clock: _Clock) -> None:
+def _walk(pull: Pull, feed: Feed, crawl: _Crawl, clock: Clock) -> None:
     partner, version = feed.partner, VERSIONS[feed.partner.version]
     parties = list(partner.parties.values_list("pk", flat=True))
     for page in _pages(pull, feed, crawl):

@@ -266,6 +266,10 @@ def badge(text: object, kind: str = "") -> str:
     return format_html('<span class="{} {}">{}</span>', shape, COLOURS[kind], text)
 
 
+def grouped(count: int) -> str:
+    return number_format(count, force_grouping=True)
+
+
 def money(amount: Decimal | None, currency: str) -> str:
     """An amount rounded to the currency's minor unit, for reading only."""
     if amount is None:

@@ -255,6 +255,9 @@ WITH wish AS (
     FROM billing_document document JOIN billing_invoice invoice ON invoice.id = document.invoice_id
     WHERE document.due_at IS NOT NULL OR document.leased_until IS NOT NULL
     UNION ALL
+    SELECT 'invoice run number ' || id, leased_until, due_at, last_error, due_at FROM billing_invoicerun
+    WHERE due_at IS NOT NULL OR leased_until IS NOT NULL
+    UNION ALL
     SELECT 'card ' || token.uid || ' to ' || partner.name, delivery.leased_until, delivery.due_at, delivery.last_error,
         greatest(delivery.due_at, token.last_updated, partner.connected_at)
     FROM tokens_tokendelivery delivery JOIN partners_partner partner ON partner.id = delivery.partner_id
@@ -370,8 +373,8 @@ RULES = (
     ),
     Rule(
         "I7", "no work is lost: none is left by a worker, none waits unseen",
-        WORK, "SELECT FROM partners_feed UNION ALL SELECT FROM billing_document UNION ALL SELECT FROM tokens_tokendelivery",
-        "there is no feed, document or card to tell of",
+        WORK, "SELECT FROM partners_feed UNION ALL SELECT FROM billing_document UNION ALL SELECT FROM tokens_tokendelivery "
+        "UNION ALL SELECT FROM billing_invoicerun", "there is no feed, document, card or run to tell of",
     ),
     Rule(
         "I9", "what a partner sent belongs to parties that it speaks for", SCOPE,

@@ -431,10 +431,43 @@ def test_a_month_is_previewed_and_issued(admin, charged):
     assert not Invoice.objects.exists()
 
     answer = admin.post(url, {"period": "2026-10", "issue": "1"})
-    assert "1 documents of 2026-10 are issued" in said(answer)
+    assert "2026-10 is being issued for 1 accounts" in said(answer)
+    run = InvoiceRun.objects.get()
+    assert answer["Location"] == url_of(run)
+    assert not Invoice.objects.exists(), "a worker issues, not the page"
+    waits = admin.get(url_of(run))
+    assert waits["Refresh"] == "5"
+    assert "0 of 1 done" in waits.content.decode()
+
+    assert invoicing.issue_due(timezone.now()) == {f"{run}": True}
+
     invoice = Invoice.objects.get()
     assert (invoice.number, invoice.gross) == ("SE000001", 50)
-    assert "SE000001" in page(admin, url_of(InvoiceRun.objects.get()))
+    done = admin.get(url_of(run))
+    assert "Refresh" not in done
+    for words in ("SE000001", "1 of 1 done", "finished", "50.00"):
+        assert words in done.content.decode()
+
+
+def test_a_month_that_is_being_issued_is_not_ordered_again(admin, charged):
+    url = reverse("admin:billing_invoicerun_add")
+    admin.post(url, {"period": "2026-10", "issue": "1"})
+    again = admin.post(url, {"period": "2026-10", "issue": "1"}).content.decode()
+    assert f"{InvoiceRun.objects.get()} is being issued" in again
+    invoicing.issue_due(timezone.now())
+    later = admin.post(url, {"period": "2026-10", "issue": "1"})
+    assert "Nothing of 2026-10 is left to be issued" in said(later)
+    assert InvoiceRun.objects.count() == Invoice.objects.count() == 1
+
+
+def test_a_run_that_broke_off_is_shown_with_its_reason(admin, charged):
+    admin.post(reverse("admin:billing_invoicerun_add"), {"period": "2026-10", "issue": "1"})
+    run = InvoiceRun.objects.get()
+    InvoiceRun.objects.update(**run.failed("LockNotAvailable: somebody holds a lock", timezone.now()))
+    for url in (url_of(run), url_of(InvoiceRun)):
+        assert "broke off, tried again" in page(admin, url)
+    assert "somebody holds a lock" in page(admin, url_of(run))
+    assert "invoice runs broke off and are tried again" in page(admin, reverse("admin:index"))
 
 
 def test_what_stands_in_the_way_of_issuing_is_named(admin, charged):

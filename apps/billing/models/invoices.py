@@ -10,8 +10,11 @@ from .plans import Plan
 from .seller import LegalEntity, NumberSeries, TaxRegistration
 
 
-class InvoiceRun(models.Model):
-    """The issuing of a month's documents: which charges count, how far it came (BIL-150)."""
+class InvoiceRun(Due):
+    """The issuing of a month's documents: which charges count, how far it came (BIL-150).
+
+    Due until it is finished: whoever holds the lease goes on behind `reached`, where the one before it stopped (trust R2).
+    """
 
     legal_entity = models.ForeignKey(LegalEntity, models.PROTECT, related_name="runs")
     period = models.DateField(help_text="First day of the month.")
@@ -20,9 +23,13 @@ class InvoiceRun(models.Model):
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
     left_out = models.JSONField(default=list, blank=True, help_text="Accounts that got no document, with the reason.")
+    accounts = models.PositiveIntegerField(default=0, help_text="That had charges when it began, by registration.")
+    accounts_done = models.PositiveIntegerField(default=0)
+    reached = models.JSONField(default=list, blank=True, help_text="The last registration and account that are done.")
 
     class Meta:
         ordering = ["-started_at"]
+        indexes = [models.Index(fields=["due_at"], name="invoice_run_due", condition=Q(due_at__isnull=False))]
 
     def __str__(self) -> str:
         return f"{self.period:%Y-%m} of {self.legal_entity}"

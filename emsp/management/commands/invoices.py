@@ -49,6 +49,8 @@ class Command(BaseCommand):
             outcome = (invoicing.issue if issue else invoicing.preview)(period, timezone.now())
         except NotReady as error:
             raise CommandError("Nothing was issued.\n" + "\n".join(error.reasons)) from error
+        except invoicing.TakenOver as error:
+            raise CommandError(str(error)) from error
         self.stdout.write(as_json(outcome) if json else as_text(outcome))
 
     def export(self, *, period: date, format: str, out: str, **_options):  # noqa: A002  the option is called so
