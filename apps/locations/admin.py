@@ -4,11 +4,14 @@ from decimal import Decimal
 
 from django.contrib import admin
 from django.db.models import Count, Q
-from unfold.decorators import display
+from django.urls import reverse
+from django.utils.html import format_html
+from unfold.decorators import action, display
 
 from apps.partners.models import Party
-from apps.staff.office import Record, Table, badge, moment, quantity, reading
+from apps.staff.office import Record, Table, badge, moment, quantity, reading, url_of
 
+from .map import Box, Marker, View, inside, listed, markers, whole
 from .models import Connector, Evse, Location
 
 STATUSES = {"AVAILABLE": "good", "CHARGING": "new", "OUTOFORDER": "bad", "INOPERATIVE": "bad", "REMOVED": ""}
@@ -27,16 +30,38 @@ class PartyFilter(admin.SimpleListFilter):
         return queryset.filter(party=self.value()) if (self.value() or "").isdecimal() else queryset
 
 
+class BoxFilter(admin.SimpleListFilter):
+    """By a part of the map, which is where its address comes from."""
+
+    title = "on the map"
+    parameter_name = "box"
+
+    def lookups(self, request, model_admin):
+        return [(text, text) for text in [request.GET.get("box", "")] if Box.read(text)]
+
+    def queryset(self, request, queryset):
+        box = Box.read(self.value() or "")
+        return inside(box, queryset) if box else queryset
+
+
+FOUND = {"free": "good", "busy": "new", "down": "bad", "unknown": ""}
+MOVES = {
+    "zoom_in": ("Closer", {"closer": 2}), "zoom_out": ("Farther", {"closer": 0.5}), "west": ("West", {"right": -0.5}),
+    "north": ("North", {"down": -0.5}), "south": ("South", {"down": 0.5}), "east": ("East", {"right": 0.5}),
+}  # fmt: skip
+
+
 @admin.register(Location)
 class LocationAdmin(Record):
     list_display = ["name_or_id", "ocpi_id", "party", "city", "country", "evse_count", "state", "updated"]
-    list_filter = [PartyFilter, ("vanished_at", admin.EmptyFieldListFilter)]
+    list_filter = [PartyFilter, ("vanished_at", admin.EmptyFieldListFilter), BoxFilter]
+    actions_list = ["map"]
     list_select_related = ["party"]
     search_fields = ["name", "ocpi_id__istartswith", "city__istartswith", "address"]
     search_help_text = "Name, id, city, address"
     ordering = ["party", "ocpi_id"]
     fields = [
-        ("name_or_id", "ocpi_id", "party"), ("address", "postal_code", "city", "country"), ("latitude", "longitude", "time_zone"),
+        ("name_or_id", "ocpi_id", "party"), ("address", "postal_code", "city", "country"), ("on_the_map", "time_zone"),
         ("state", "publish", "updated", "received_at"), "forgiven", "as_sent",
     ]  # fmt: skip
 
@@ -61,6 +86,13 @@ class LocationAdmin(Record):
     def updated(self, location):
         return moment(location.last_updated)
 
+    @display(description="Coordinates")
+    def on_the_map(self, location):
+        if location.latitude is None:
+            return "–"
+        at = f"{location.latitude.normalize():f}, {location.longitude.normalize():f}"
+        return format_html('<a class="text-link" href="{}">{}</a>', map_url(box_at(location)), at)
+
     @display(description="What we forgave")
     def forgiven(self, location):
         return "; ".join(": ".join(map(str, warning)) for warning in location.warnings) or "–"
@@ -68,6 +100,18 @@ class LocationAdmin(Record):
     @display(description="As sent")
     def as_sent(self, location):
         return reading(location.body)
+
+    @action(description="Map", permissions=["view"], url_path="map", icon="map")
+    def map(self, request):
+        box = Box.read(request.GET.get("box", ""))
+        view = View.around(box) if box else whole()
+        found = [(marker, address_of(marker), named(marker)) for marker in markers(view)]
+        moves = [(icon, label, map_url(view.moved(**by).box)) for icon, (label, by) in MOVES.items()]
+        context = {"view": view, "markers": found, "moves": moves, "total": sum(marker.count for marker, *_ in found)}
+        return self.render(
+            request, "admin/map.html", "Map", **context, table=table_of(found), everything=map_url(),
+            here=url_of(Location, box=view.box), unplaced=listed().filter(latitude=None).count(),
+        )  # fmt: skip
 
     def get_tables(self, request, location):
         evses = location.evses.prefetch_related("connectors").order_by("uid")
@@ -86,3 +130,36 @@ def connector(row: Connector) -> str:
     power = f" {quantity(Decimal(row.max_electric_power) / 1000, 'kW', 1)}" if row.max_electric_power else ""
     tariffs = f" ({', '.join(map(str, row.tariff_ids))})" if row.tariff_ids else ""
     return f"{row.standard} {row.power_type}{power}{tariffs}"
+
+
+def map_url(box: Box | None = None) -> str:
+    return reverse("admin:locations_location_map") + (f"?box={box}" if box else "")
+
+
+def box_at(location: Location) -> Box:
+    longitude, latitude = float(location.longitude), float(location.latitude)
+    return Box(longitude, latitude, longitude, latitude).widened()
+
+
+def address_of(marker: Marker) -> str:
+    """Its location; or a closer look; or, where that would show no more, the list."""
+    if marker.only:
+        return url_of(marker.only)
+    return map_url(marker.extent.widened()) if marker.can_be_parted else url_of(Location, box=marker.extent)
+
+
+def named(marker: Marker) -> str:
+    one = ", ".join(filter(None, [str(marker.first), marker.first.city]))
+    return one if marker.only else f"{marker.count} near {marker.first.city or marker.first}"
+
+
+def table_of(found: list[tuple[Marker, str, str]]) -> Table:
+    """What the map shows, to read."""
+    rows = (
+        [
+            format_html('<a class="text-link" href="{}">{}</a>', address, name),
+            badge(marker.state, FOUND[marker.state]) if marker.only else f"{marker.free} with a free EVSE",
+        ]
+        for marker, address, name in found
+    )  # fmt: skip
+    return Table("", Location, ["Location", "Now"], rows, empty="No location of ours is here.").read()

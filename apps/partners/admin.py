@@ -4,8 +4,7 @@ from django.contrib import admin, messages
 from django.db.models import Count, F, Q
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from django.utils.html import format_html
-from unfold.admin import TabularInline
+from django.utils.html import format_html, format_html_join
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
@@ -15,6 +14,7 @@ from apps.staff.office import (
     Page,
     Record,
     Refused,
+    Rows,
     Table,
     act,
     ago,
@@ -48,13 +48,11 @@ def feed_state(feed: Feed, now) -> str:
     return badge("silent", "bad") if is_silent(feed, now) else badge("good", "good")
 
 
-class FeedInline(TabularInline):
+class FeedInline(Rows):
     """How each feed goes; the interval is ours to choose."""
 
     model = Feed
-    extra = 0
     max_num = 0
-    can_delete = False
     hide_title = True
     fields = ["module", "state", "last_good", "next_pull", "counts", "failures", "last_error", "interval"]
     readonly_fields = ["module", "state", "last_good", "next_pull", "counts", "failures", "last_error"]
@@ -398,8 +396,8 @@ class QuarantinedAdmin(Record):
     search_fields = ["ocpi_id__istartswith"]
     search_help_text = "Id"
     fields = [
-        ("state_badge", "module", "version", "code"), ("partner", "party", "ocpi_id"), ("seen", "first_seen_at", "last_seen_at"),
-        "settled_at", "as_sent", "as_mended",
+        ("state_badge", "module", "version", "code"), "reasons_in_words", ("partner", "party", "ocpi_id"),
+        ("seen", "first_seen_at", "last_seen_at", "settled_at"), "as_sent", "as_mended",
     ]  # fmt: skip
     actions_detail = ["mend", "retry", "dismiss"]
 
@@ -410,6 +408,11 @@ class QuarantinedAdmin(Record):
     @display(description="Why")
     def why(self, held):
         return first_reason(held)
+
+    @display(description="Why")
+    def reasons_in_words(self, held):
+        reasons = ((path or "whole object", reason) for path, reason in held.reasons)
+        return format_html_join("", "<strong>{}</strong>: {}<br>", reasons)
 
     @display(description="State", ordering="state")
     def state_badge(self, held):
@@ -432,10 +435,6 @@ class QuarantinedAdmin(Record):
         is_open = Quarantined.objects.filter(pk=object_id, state=Quarantined.State.OPEN).exists()
         return super().get_actions_detail(request, object_id) if is_open else []
 
-    def get_tables(self, request, held):
-        rows = ([path or "whole object", reason] for path, reason in held.reasons)
-        yield Table("Why", Quarantined, ["Where", "What"], rows)
-
     @action(description="Mend", permissions=["partners.change_quarantined"], url_path="mend", icon="build")
     def mend(self, request, object_id):
         """The object's text to change; what is still wrong stays beside what was typed."""
@@ -454,7 +453,7 @@ class QuarantinedAdmin(Record):
         except ValueError as error:
             raise Refused(str(error)) from error
         if not is_taken:
-            raise Refused("It still cannot be taken; the reasons below are those of now.")
+            raise Refused("It still cannot be taken; the reasons are those of now.")
         return f"{held} is taken."
 
     @act(

@@ -25,7 +25,7 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
-from unfold.admin import ModelAdmin
+from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
@@ -142,6 +142,19 @@ class Page(ModelAdmin):
     def require(self, request: HttpRequest, permission: str) -> None:
         if not request.user.has_perm(permission):
             raise PermissionDenied
+
+
+class Rows(TabularInline):
+    """Rows that are changed on the page of what they belong to. Each field says its name to who cannot see its column."""
+
+    extra = 0
+    can_delete = False
+
+    def formfield_for_dbfield(self, db_field, request, **kwargs):
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None:  # an id is no field
+            field.widget.attrs["aria-label"] = str(field.label)
+        return field
 
 
 class Record(Page):
@@ -328,4 +341,4 @@ def indented(body: bytes | memoryview) -> str:
 
 def reading(body: bytes | memoryview | None) -> str:
     """A body to look at."""
-    return format_html('<pre class="as-sent">{}</pre>', indented(body)) if body else "–"
+    return format_html('<pre class="as-sent" tabindex="0">{}</pre>', indented(body)) if body else "–"

@@ -71,6 +71,7 @@ class PayableAdmin(Record):
     """What we owe CPOs, one row per CDR."""
 
     list_display = ["cdr_link", "partner", "owed", "state", "decided"]
+    list_display_links = ["owed"]
     list_filter = ["is_accepted", "currency"]
     list_select_related = ["cdr__party", "cdr__partner"]
     search_fields = ["cdr__ocpi_id__istartswith"]

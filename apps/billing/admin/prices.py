@@ -4,7 +4,6 @@ from django.contrib import admin
 from django.db.models import Prefetch
 from django.utils import timezone
 from django.utils.html import format_html
-from unfold.admin import TabularInline
 from unfold.decorators import display
 from unfold.enums import ActionVariant
 
@@ -17,14 +16,12 @@ from apps.billing.models import (
     Subscription,
     VatRate,
 )
-from apps.staff.office import Page, Refused, Table, act, badge, link, moment, quantity
+from apps.staff.office import Page, Refused, Rows, Table, act, badge, link, moment, quantity
 
 
-class PriceInline(TabularInline):
+class PriceInline(Rows):
     model = PlanPrice
     form = PriceForm
-    extra = 0
-    can_delete = False
     fields = ["valid_from", "country", "per_kwh", "per_minute", "per_session", "monthly_fee"]
     verbose_name_plural = "prices: add a row with a later day to change them"
 

@@ -2,7 +2,6 @@
 
 from django.contrib import admin
 from django.db.models import Count
-from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from apps.billing.forms import EntityForm
@@ -11,13 +10,11 @@ from apps.billing.models import (
     NumberSeries,
     TaxRegistration,
 )
-from apps.staff.office import Page, badge
+from apps.staff.office import Page, Rows, badge
 
 
-class RegistrationInline(TabularInline):
+class RegistrationInline(Rows):
     model = TaxRegistration
-    extra = 0
-    can_delete = False
     show_change_link = True
     verbose_name_plural = "VAT registrations (their number series are on their own pages)"
 
@@ -44,13 +41,11 @@ class LegalEntityAdmin(Page):
         return company.registered
 
 
-class SeriesInline(TabularInline):
+class SeriesInline(Rows):
     """Its first number and prefix are chosen before the first document; later they are the books'."""
 
     model = NumberSeries
-    extra = 0
     max_num = 2
-    can_delete = False
     fields = ["kind", "prefix", "next_number", "last_issued_on"]
     readonly_fields = ["last_issued_on"]
 
