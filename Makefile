@@ -1,7 +1,7 @@
 # Every target is one line in front of Python. DATA_DIR (default .local) holds everything that running leaves behind.
 PYTHON = .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-check demo-reset run stop test trust lint bench requirements
+.PHONY: help setup demo demo-check demo-reset run stop test approve trust lint bench requirements
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 22
@@ -26,6 +26,9 @@ stop: setup ## stop whatever runs here: processes, PostgreSQL, Valkey
 
 test: setup ## the whole suite; needs nothing running
 	@$(PYTHON) -m pytest -n 2 $(TESTS)
+
+approve: setup ## take documents as they look now for what they should be; look at tests/billing/approved first
+	@$(PYTHON) -m pytest tests/billing/test_pictures.py --approve
 
 trust: setup ## kill, stop and lie to a running platform, and hold what is left against a ledger; SEEDS=10 tries as many
 	@$(PYTHON) -m trust $(if $(SEEDS),--seeds $(SEEDS))

@@ -80,6 +80,10 @@ def machine():
         shutil.rmtree(folder)
 
 
+def pytest_addoption(parser):
+    parser.addoption("--approve", action="store_true", help="take documents as they look now for what they should be")
+
+
 def pytest_runtest_logreport(report):
     """Of every test, also those that ran in another process."""
     if "outside" in report.keywords and report.when == "call" and report.passed:

@@ -249,14 +249,15 @@ def payment(wording: Wording) -> list[list[str]]:
 
 def footer(wording: Wording) -> list[list[str]]:
     seller = wording.invoice.seller
-    contact = [
-        ", ".join(address(wording, seller)),
-        *(seller[name] for name in ("email", "phone", "website") if seller.get(name)),
-    ]
+    contact = [seller[name] for name in ("email", "phone", "website") if seller.get(name)]
     legal = [
         wording.say("footer", name, value=seller[name]) for name in ("organisation_no", "vat_id") if seller.get(name)
     ]
-    return [contact, legal + ([wording.say("footer", "f_tax")] if seller.get("has_f_tax") else [])]
+    return [
+        address(wording, seller),
+        contact,
+        legal + ([wording.say("footer", "f_tax")] if seller.get("has_f_tax") else []),
+    ]
 
 
 def remarks(wording: Wording) -> list[str]:
