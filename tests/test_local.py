@@ -44,6 +44,7 @@ def test_a_file_can_set_them(folder, monkeypatch):
     assert not local.is_local()
 
 
+@pytest.mark.control("S53")
 def test_a_file_that_others_may_read_is_refused(folder):
     local.ENV_FILE.write_text("SECRET_KEY=known to all\n")
     local.ENV_FILE.chmod(0o644)
@@ -51,6 +52,7 @@ def test_a_file_that_others_may_read_is_refused(folder):
         local.is_local()
 
 
+@pytest.mark.control("S53")
 def test_keys_are_made_once_and_for_their_owner_alone(folder):
     keys = local.keys()
     assert local.keys() == keys

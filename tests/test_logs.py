@@ -33,6 +33,7 @@ def test_an_answer_carries_an_id_of_ours_if_none_was_given(client):
     assert uuid.UUID(client.get("/healthz").headers["X-Request-ID"])
 
 
+@pytest.mark.control("S40")
 @pytest.mark.parametrize("given", ["x" * 65, "two words", "new\tline", "Ö"])
 def test_an_id_that_could_forge_a_line_is_replaced_by_its_hash(given):
     made = logs.request_id(given)
@@ -47,6 +48,7 @@ def test_a_request_is_one_line_with_its_id(client, said):
     assert (line["method"], line["path"], line["status"], line["request_id"]) == ("GET", "/healthz", 200, "caller-7")
 
 
+@pytest.mark.control("S40", "S41")
 def test_what_is_asked_for_is_not_in_the_line(client, said):
     client.get("/healthz?token=secret")
     assert "secret" not in str(said())
@@ -60,6 +62,7 @@ def written(line: str) -> dict:
     return json.loads(text)
 
 
+@pytest.mark.control("S40")
 def test_a_line_is_a_json_object_with_its_time_level_and_request():
     line = written('structlog.get_logger("apps.x").info("sent", partner=7)')
     assert (line["event"], line["partner"], line["level"], line["request_id"]) == ("sent", 7, "info", "abc")
@@ -71,10 +74,12 @@ def test_lines_of_the_standard_library_are_the_same():
     assert (line["event"], line["logger"], line["request_id"]) == ("lost broker", "celery", "abc")
 
 
+@pytest.mark.control("S40")
 def test_a_line_break_in_a_value_does_not_make_a_second_line():
     assert written('structlog.get_logger("x").info("a", name="b\\nlevel=critical")')["name"] == "b\nlevel=critical"
 
 
+@pytest.mark.control("S40")
 def test_a_value_is_cut_at_eight_kibibytes():
     assert len(written('structlog.get_logger("x").info("a", body="z" * 100000)')["body"]) == logs.LONGEST + 1
 
@@ -97,6 +102,7 @@ except OSError:
 """
 
 
+@pytest.mark.control("S41")
 def test_a_failure_for_people_is_told_without_the_values_of_variables():
     command = [sys.executable, "-c", SECRET_LINE]
     done = subprocess.run(command, cwd=local.PROJECT, capture_output=True, text=True, check=True)

@@ -43,6 +43,7 @@ def manage(tmp_path, *arguments, **changes) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=local.PROJECT, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.control("S51")
 def test_django_objects_to_nothing_in_production(tmp_path):
     done = manage(tmp_path, "check", "--deploy", "--fail-level", "WARNING")
     assert "no issues" in done.stdout, done.stderr
@@ -56,6 +57,7 @@ def test_production_names_what_is_missing(tmp_path, name):
     assert f"{name} is not set" in done.stderr
 
 
+@pytest.mark.control("S24")
 def test_a_public_platform_does_not_call_inner_addresses(tmp_path):
     refused = manage(tmp_path, "check", OCPI_PRIVATE_HOSTS="127.0.0.1")
     assert "OCPI_PRIVATE_HOSTS" in refused.stderr

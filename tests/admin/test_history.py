@@ -10,6 +10,7 @@ from apps.staff.models import User
 pytestmark = pytest.mark.django_db
 
 
+@pytest.mark.control("S49")
 def test_a_change_is_kept_with_who_made_it(client):
     eva = User.objects.create_superuser("eva", password="a-long-password-1")
     driver = Driver.objects.create(

@@ -173,6 +173,7 @@ def test_groups_are_there_from_the_start():
         assert {f"{app}.{codename}" for app, codename in given} == named
 
 
+@pytest.mark.control("S48")
 def test_nobody_is_given_what_changes_evidence():
     """Partners' data, charges and documents are added or changed by rooms alone."""
     sealed = {

@@ -113,6 +113,7 @@ FORMULAS = [
 ]
 
 
+@pytest.mark.control("S39")
 @pytest.mark.parametrize("text", FORMULAS)
 def test_no_text_is_a_formula(world, text):
     """Trust S37, S39: of account, driver, partner, plan and place alike."""
@@ -128,12 +129,14 @@ def test_no_text_is_a_formula(world, text):
     assert row["token_uid"].startswith(("'", '"')) or not row["token_uid"]
 
 
+@pytest.mark.control("S39")
 def test_numbers_stay_numbers(issued):
     for row in rows():
         for column in ("line_net", "document_net", "document_vat", "document_gross", "energy_kwh"):
             Decimal(row[column])
 
 
+@pytest.mark.control("S39")
 def test_quotes_and_line_breaks_survive(world):
     name = 'Åsa "den röda" Öberg,\nLund; AB'
     world.charge(world.account(name), "10")

@@ -104,6 +104,7 @@ def same(cell, expected):
     return Decimal(text) == Decimal(expected)
 
 
+@pytest.mark.control("S39")
 def test_numbers_dates_and_texts_are_what_they_are(issued):
     line = sheets(opened())["Lines"][2]
     assert (line["line_net"][0], Decimal(line["line_net"][2])) == (None, Decimal("214.99"))
@@ -129,6 +130,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+@pytest.mark.control("S39")
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_is_a_formula_a_link_or_markup(world, text):
     """Trust S37, S39: of account, partner and place alike; and every text is told as it is."""

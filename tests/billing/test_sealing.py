@@ -40,6 +40,7 @@ def execute(statement):
         cursor.execute(statement)
 
 
+@pytest.mark.control("S48")
 @pytest.mark.parametrize("table", SEALED)
 @pytest.mark.parametrize("statement", ["DELETE FROM {}", "TRUNCATE {} CASCADE"])
 def test_nothing_issued_goes(invoice, table, statement):
@@ -47,6 +48,7 @@ def test_nothing_issued_goes(invoice, table, statement):
         execute(statement.format(table))
 
 
+@pytest.mark.control("S48")
 @pytest.mark.parametrize("model", [Invoice, InvoiceLine, TaxSubtotal])
 def test_no_field_of_anything_issued_changes(invoice, model):
     for field in model._meta.concrete_fields:
@@ -61,6 +63,7 @@ def a_line(invoice, charge, **values):
     )
 
 
+@pytest.mark.control("S48")
 def test_an_issued_document_takes_no_further_line(invoice, world):
     charge = world.charge(world.account("Other"), "0")
     with pytest.raises(IntegrityError, match="SE-000001 is issued and takes no further line"), transaction.atomic():

@@ -96,6 +96,7 @@ def test_nothing_that_we_lack_refuses_a_cdr(send):
     assert taken.outcome == "created"
 
 
+@pytest.mark.control("S28")
 def test_a_number_too_exact_for_us_is_refused_not_rounded(send):
     (taken,) = send(cdr_body(total_energy=1.00000000001))
     assert (taken.outcome, taken.problems[0].path) == ("refused", "total_energy")

@@ -47,6 +47,7 @@ def test_every_service_that_works_waits_for_the_release():
         assert re.search(r"After=.*emsp-release\.service", path.read_text()), path.name
 
 
+@pytest.mark.control("S53")
 def test_secrets_of_a_server_are_in_no_image_and_no_commit():
     assert (BASE / ".dockerignore").read_text().split("\n")[1] == "*", "only what is named goes in"
     assert {"/deploy/*.env", "/deploy/tls/"} <= set((BASE / ".gitignore").read_text().split("\n"))
@@ -55,6 +56,7 @@ def test_secrets_of_a_server_are_in_no_image_and_no_commit():
             assert not re.search(rf"^{name}=.", example.read_text(), re.MULTILINE), (example.name, name)
 
 
+@pytest.mark.control("S36")
 def test_the_proxy_waits_for_slow_clients_so_that_python_need_not():
     """Trust D15, S36: header 10 s, body 15 s, and a request is handed on when it is whole."""
     told = " ".join(path.read_text() for path in (DEPLOY / "nginx").iterdir())

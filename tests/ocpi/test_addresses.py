@@ -25,11 +25,13 @@ def test_public_addresses_are_public(address):
     assert is_public(ip_address(address)) and not is_never(ip_address(address))
 
 
+@pytest.mark.control("S20", "S21")
 @pytest.mark.parametrize("address", INNER + CLOUDS)
 def test_inner_addresses_are_not_public_however_they_are_wrapped(address):
     assert not is_public(ip_address(address))
 
 
+@pytest.mark.control("S24")
 @pytest.mark.parametrize("address", CLOUDS)
 def test_where_clouds_keep_secrets_is_closed_to_everybody(address):
     everything = PrivateHosts(["0.0.0.0/0", "::/0", "host.test", address])
@@ -82,6 +84,7 @@ def test_of_several_addresses_only_those_allowed_are_tried():
     assert reachable(found, "cpo.test", 443, PrivateHosts(["10.0.0.0/8"]), encrypted=True) == ["10.0.0.1", "1.1.1.1"]
 
 
+@pytest.mark.control("S22")
 @pytest.mark.parametrize(
     ("port", "is_open"), [(443, True), (8443, True), (1024, True), (25, False), (22, False), (80, False)]
 )
@@ -89,6 +92,7 @@ def test_only_ports_of_web_servers_are_called(port, is_open):
     assert reachable(["1.1.1.1"], "cpo.test", port, None, encrypted=True) == (["1.1.1.1"] if is_open else [])
 
 
+@pytest.mark.control("S22")
 def test_unencrypted_calls_are_for_named_hosts_alone():
     assert reachable(["1.1.1.1"], "cpo.test", 80, None, encrypted=False) == []
     assert reachable(["1.1.1.1"], "cpo.test", 80, PrivateHosts(["10.0.0.0/8"]), encrypted=False) == []

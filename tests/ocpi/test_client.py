@@ -107,6 +107,7 @@ def test_routing_is_left_out_where_a_party_or_the_version_does_not_have_it(serve
     assert not [name for name in server.requests[0].headers if name.startswith("ocpi-")]
 
 
+@pytest.mark.control("S24")
 def test_no_proxy_of_the_environment_is_used(server, other_server, peer, monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "https_proxy"):
         monkeypatch.setenv(name, other_server.url())
@@ -114,6 +115,7 @@ def test_no_proxy_of_the_environment_is_used(server, other_server, peer, monkeyp
     assert (len(server.requests), other_server.requests) == (1, [])
 
 
+@pytest.mark.control("S24")
 def test_no_login_is_taken_from_netrc(server, peer, monkeypatch, tmp_path):
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login a password b")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
@@ -170,6 +172,7 @@ def test_what_is_no_success_fails_with_what_the_peer_said(server, peer, status, 
     assert error.url == server.url()
 
 
+@pytest.mark.control("S40")
 def test_the_message_of_the_peer_is_told_without_its_control_characters(server, peer):
     server.answer = answering(body=said(code=2001, message="no\\u0000 such\\u001b[31m token" + "x" * 900))
     error = failure(peer.put, server.url(), {})
@@ -192,6 +195,7 @@ def test_a_peer_may_have_nothing_to_say_to_a_change(server, peer, method, status
     assert getattr(peer, method)(server.url(), {}).status_code == 1000
 
 
+@pytest.mark.control("S24")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects_are_not_followed(server, other_server, peer, status):
     server.answer = lambda handler, request: handler.reply(status=status, Location=other_server.url("/stolen"))
@@ -218,6 +222,7 @@ def test_headers_are_told_in_lower_case(server, peer):
 # What is recorded
 
 
+@pytest.mark.control("S2")
 def test_every_exchange_is_told_to_the_record_without_the_token(server, make_peer):
     calls = []
     server.answer = lambda handler, request: handler.reply(said(b"[1]"))
@@ -249,6 +254,7 @@ def test_a_failed_exchange_is_recorded_with_its_reason(server, make_peer):
 # Where a call may go
 
 
+@pytest.mark.control("S20", "S21")
 @pytest.mark.parametrize(
     "host",
     ["127.0.0.1", "localhost", "127.1", "0x7f.1", "2130706433", "0177.0.0.1", "１２７.0.0.1", "[::1]", "0.0.0.0"],
@@ -259,12 +265,14 @@ def test_nobody_gets_us_to_call_ourselves(server, host, scheme):
     assert (error.permanent, error.http_status, server.requests) == (True, None, [])
 
 
+@pytest.mark.control("S24")
 def test_a_private_partner_reaches_only_the_hosts_that_are_named(server, make_peer):
     for hosts in ([], ["cpo.test"], ["10.0.0.0/8"], [f"127.0.0.1:{server.server_port + 1}"], ["::1"]):
         assert failure(make_peer(private_hosts=hosts).get, server.url()).permanent
     assert server.requests == []
 
 
+@pytest.mark.control("S24")
 def test_a_named_host_is_of_no_use_to_a_partner_that_is_not_private(server, make_peer):
     assert failure(make_peer(is_private=False).get, server.url()).permanent
     assert server.requests == []
@@ -282,12 +290,14 @@ def test_a_private_host_is_named_or_its_address_is(server, make_peer, entry):
     assert server.requests[0].headers["host"] == f"localhost:{server.server_port}"
 
 
+@pytest.mark.control("S24")
 @pytest.mark.parametrize("url", ["http://169.254.169.254/latest", "http://[fe80::1]/", "http://[fd00:ec2::254]/"])
 def test_nothing_opens_where_clouds_keep_their_secrets(make_peer, url):
     peer = make_peer(private_hosts=["0.0.0.0/0", "::/0", "169.254.169.254"])
     assert failure(peer.get, url).permanent
 
 
+@pytest.mark.control("S22")
 @pytest.mark.parametrize(
     "url",
     [
@@ -314,6 +324,7 @@ def names(monkeypatch):
     return answers
 
 
+@pytest.mark.control("S20")
 def test_the_name_is_looked_up_once_and_that_address_is_called(server, make_peer, names):
     """A name that changes its mind between check and call gains nothing (DNS rebinding)."""
     names["cpo.test"] = [["127.0.0.1"], ["169.254.169.254"]]
@@ -328,6 +339,7 @@ def test_an_address_that_does_not_answer_gives_way_to_the_next(server, make_peer
     assert len(server.requests) == 1
 
 
+@pytest.mark.control("S20")
 def test_an_inner_address_behind_a_public_name_is_not_called(server, names):
     names["cpo.test"] = [["127.0.0.1"]]
     assert failure(Peer("t").get, f"https://cpo.test:{server.server_port}/").permanent
@@ -346,6 +358,7 @@ def test_where_nobody_listens_may_be_listened_later(peer):
     assert not error.permanent and "no answer" in str(error)
 
 
+@pytest.mark.control("S52")
 def test_a_certificate_that_nobody_vouches_for_is_not_believed(make_peer, tmp_path):
     """The server ends the handshake as it likes; it never sees the token."""
     seen = []
@@ -364,6 +377,7 @@ def test_a_certificate_that_nobody_vouches_for_is_not_believed(make_peer, tmp_pa
     assert not error.permanent and b"Token" not in seen[0] and seen[0][:1] == b"\x16"
 
 
+@pytest.mark.control("S52")
 def test_certificates_are_checked():
     assert client._trusted().verify_mode == ssl.CERT_REQUIRED and client._trusted().check_hostname
 
@@ -409,6 +423,7 @@ def test_the_checked_address_is_called_by_the_name_of_the_host(server, https, ma
     assert https == ["cpo.test"] and server.requests[0].headers["host"] == f"cpo.test:{server.server_port}"
 
 
+@pytest.mark.control("S52")
 def test_a_certificate_of_another_name_is_not_believed(server, https, make_peer):
     error = failure(make_peer().get, f"https://other.test:{server.server_port}/x")
     assert "certificate" in str(error).lower() and server.requests == [] and not error.permanent
@@ -431,6 +446,7 @@ def drip(chunk: bytes, start: bytes = b""):
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
 
 
+@pytest.mark.control("S33")
 @pytest.mark.parametrize(
     "answer",
     [drip(b" ", HEAD), drip(b"X", b"HTTP/1.1 200 OK\r\nX-Slow: "), drip(b"HTTP/1.1 102 Processing\r\n\r\n"), drip(b"")],
@@ -474,6 +490,7 @@ def bomb() -> bytes:
     return b"".join([*(packer.compress(b" " * 2**20) for _ in range(200)), packer.flush()])
 
 
+@pytest.mark.control("S32")
 def test_a_bomb_is_not_unpacked(server, peer):
     packed = bomb()
     assert len(packed) < 250_000
@@ -498,6 +515,7 @@ def test_what_cannot_be_unpacked_is_no_answer(server, peer, body, encoding, reas
     assert reason in str(failure(peer.get, server.url()))
 
 
+@pytest.mark.control("S32")
 def test_an_answer_without_end_is_cut_off(server, make_peer, monkeypatch):
     monkeypatch.setattr(client, "WIRE_LIMIT", 100_000)
     sent = []
@@ -515,6 +533,7 @@ def test_an_answer_without_end_is_cut_off(server, make_peer, monkeypatch):
     assert sum(sent) < 50_000_000
 
 
+@pytest.mark.control("S32")
 def test_headers_without_end_are_cut_off(server, peer):
     server.answer = lambda handler, request: handler.wfile.write(b"HTTP/1.1 200 OK\r\n" + b"X-A: " + b"b" * 500_000)
     assert "no answer" in str(failure(peer.get, server.url()))

@@ -57,6 +57,7 @@ def page(*bodies, total=None, url=URL):
     return Page(list(bodies), total, url, None)
 
 
+@pytest.mark.control("S23")
 @pytest.mark.parametrize(
     "other",
     [
@@ -136,6 +137,7 @@ def test_an_object_where_a_list_belongs_is_a_failure(server, peer):
     assert walk(peer, server.url())[1].startswith("no OCPI answer")
 
 
+@pytest.mark.control("S34")
 @pytest.mark.parametrize(
     "pages",
     [
@@ -150,6 +152,7 @@ def test_pages_that_lead_in_a_circle_end_with_what_was_read(server, peer, pages)
     assert sorted(read) == list(range(1, len(pages) + 1)) and error == "the pages lead in a circle"
 
 
+@pytest.mark.control("S34")
 def test_a_peer_that_ignores_the_offset_is_noticed(server, peer):
     def answer(handler, request):
         number = int(re.search(r"offset=(\d+)", request.path)[1])
@@ -164,6 +167,7 @@ def test_a_last_page_that_names_itself_is_the_last_page(server, peer):
     assert walk(peer, server.url("/a")) == ([1, 2, 3], "")
 
 
+@pytest.mark.control("S34")
 def test_empty_pages_may_follow_each_other_only_so_long(server, peer):
     def answer(handler, request):
         handler.reply(said(b"[]"), Link=f'<{request.path}0>; rel="next"')
@@ -173,6 +177,7 @@ def test_empty_pages_may_follow_each_other_only_so_long(server, peer):
     assert len(server.requests) == paging.MOST_EMPTY_PAGES + 1
 
 
+@pytest.mark.control("S34")
 def test_pages_without_end_have_one_all_the_same(server, peer, monkeypatch):
     monkeypatch.setattr(paging, "MOST_PAGES", 20)
 
@@ -185,6 +190,7 @@ def test_pages_without_end_have_one_all_the_same(server, peer, monkeypatch):
     assert (read, error) == (list(range(20)), "the pages have no end")
 
 
+@pytest.mark.control("S23")
 def test_a_foreign_link_gets_nothing_of_us(server, other_server, peer):
     serve(server, {"/a": ([1], other_server.url("/a"))})
     read, error = walk(peer, server.url("/a"))

@@ -12,6 +12,7 @@ def nested(depth: int, opening: bytes = b"[", closing: bytes = b"]") -> bytes:
     return opening * depth + b"1" + closing * depth
 
 
+@pytest.mark.control("S25", "S27")
 @pytest.mark.parametrize(
     ("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}"), (b'{"a\\"[": ', b"}"), (b'[{"b":', b"}]")]
 )
@@ -62,6 +63,7 @@ def test_what_is_no_json_is_refused_as_such(body):
     assert (refused.value.http_status, refused.value.status_code) == (400, 2000)
 
 
+@pytest.mark.control("S30")
 @pytest.mark.parametrize("kind", ["cdr", "session", "session_patch", "tariff"])
 @pytest.mark.parametrize("version", bodies.VERSIONS)
 def test_a_key_that_comes_twice_is_refused_where_money_depends_on_it(version, kind):
@@ -81,6 +83,7 @@ DOUBLES = [
 ]
 
 
+@pytest.mark.control("S30")
 @pytest.mark.parametrize(("said", "twice", "path"), DOUBLES)
 def test_a_key_that_comes_twice_is_found_wherever_it_is(said, twice, path):
     body = bodies.body("2.2.1", "cdr")

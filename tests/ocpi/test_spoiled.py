@@ -181,6 +181,7 @@ def test_spoiled_answers_are_read_or_refused():
                     assert_told(refused.problems)
 
 
+@pytest.mark.control("S27")
 @pytest.mark.parametrize("depth", [40, 900, 5000, 100_000])
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
 def test_bodies_without_bottom_are_refused(depth, opening):

@@ -47,6 +47,7 @@ def test_what_is_no_number_or_does_not_fit_is_none(literal):
     assert read_number(literal) is None
 
 
+@pytest.mark.control("S28")
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**19), max_value=10**19, places=10))
 @settings(max_examples=300, deadline=None, database=None)
 def test_every_number_that_fits_the_column_survives(number):
@@ -85,6 +86,7 @@ def test_what_is_no_number_in_a_body_is_refused_by_its_path(literal):
     assert [problem.path for problem in refused.value.problems] == [PATH]
 
 
+@pytest.mark.control("S27")
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "01", "1.", ".5", "+1", "0x1", "nan", "1e400000000000"])
 def test_what_no_json_allows_is_refused(literal):
     with pytest.raises(InvalidObject):

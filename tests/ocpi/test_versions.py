@@ -62,6 +62,7 @@ def test_whatever_form_a_peer_chooses_the_token_is_among_those_it_may_mean(token
             assert token in token_forms(version.authorization(token, form))
 
 
+@pytest.mark.control("S5")
 @pytest.mark.parametrize(
     ("header", "forms"),
     [

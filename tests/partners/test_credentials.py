@@ -18,12 +18,14 @@ from apps.partners.scope import key_of, parties_of, partner_of
 from apps.partners.sealing import Unreadable, seal, unseal
 
 
+@pytest.mark.control("S1")
 def test_tokens_are_long_printable_and_never_base64():
     tokens = {credentials.mint() for _ in range(10_000)}
     assert len(tokens) == 10_000
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{43}", token) and re.search("[-_]", token) for token in tokens)
 
 
+@pytest.mark.control("S2", "S4")
 @pytest.mark.django_db
 def test_only_a_digest_is_kept(make_partner, now):
     partner = make_partner()
@@ -52,6 +54,7 @@ def test_a_use_costs_no_write(make_partner, now, django_assert_num_queries):
         credentials.note_use(credentials.find(header, now).token, now)
 
 
+@pytest.mark.control("S3")
 def test_what_is_sealed_opens_in_its_own_place_only():
     sealed = seal("a secret", "partner 1 outbound_token")
     assert "secret" not in sealed
@@ -67,6 +70,7 @@ def test_what_was_never_sealed_is_unreadable(spoiled):
         unseal(spoiled, "anywhere")
 
 
+@pytest.mark.control("S3", "S53")
 def test_a_new_key_seals_and_the_old_one_still_opens(settings):
     old, new = settings.FIELD_KEYS[0], urlsafe_b64encode(b"n" * 32).decode()
     sealed = seal("a secret", "here")
@@ -78,6 +82,7 @@ def test_a_new_key_seals_and_the_old_one_still_opens(settings):
         unseal(again, "here")
 
 
+@pytest.mark.control("S3")
 @pytest.mark.django_db
 def test_swapped_secrets_of_two_partners_are_not_used(make_partner):
     one, other = make_partner(name="one"), make_partner(name="other")
@@ -98,6 +103,7 @@ def test_who_is_not_connected_or_offers_nothing_is_not_called(make_partner):
         peers.endpoint(make_partner(), "cdrs", "SENDER")
 
 
+@pytest.mark.control("S14")
 @pytest.mark.django_db
 def test_a_partner_acts_for_its_own_parties(make_partner):
     partner, _ = make_partner("SE*LAD", "DE*LAD"), make_partner("SE*OTH", name="Other")
@@ -123,6 +129,7 @@ def test_a_feed_is_silent_after_three_intervals(hours, failures, silent, make_pa
     assert feed.age == (None if hours is None else timedelta(hours=hours))
 
 
+@pytest.mark.control("S7")
 @pytest.mark.django_db(transaction=True)
 def test_many_registrations_at_once_make_one_connection(cpo, invitation, site):
     """Whoever answers last, the token the CPO was given last works both ways (trust S7)."""
@@ -156,6 +163,7 @@ def test_many_registrations_at_once_make_one_connection(cpo, invitation, site):
     assert CredentialsToken.objects.filter(revoked_at=None).count() == 1
 
 
+@pytest.mark.control("S7")
 @pytest.mark.django_db(transaction=True)
 def test_an_invitation_lives_seven_days(site):
     now = timezone.now()

@@ -42,6 +42,7 @@ def test_the_list_is_whole():
     assert modules == {"locations", "sessions", "cdrs", "tariffs", "tokens"}
 
 
+@pytest.mark.control("S6", "S13")
 @pytest.mark.parametrize("door", DOORS)
 def test_strangers_and_dead_tokens_open_no_door(door, as_partner, partner, now):
     revoked = as_partner(partner)
@@ -50,6 +51,7 @@ def test_strangers_and_dead_tokens_open_no_door(door, as_partner, partner, now):
         refused(caller, door)
 
 
+@pytest.mark.control("S6")
 @pytest.mark.parametrize("door", FUNCTIONAL)
 def test_an_invitation_opens_no_functional_door(door, as_partner, invitation):
     refused(as_partner(invitation.token), door)
@@ -62,6 +64,7 @@ def test_a_token_opens_the_doors_of_all_versions(caller):
         assert caller.call("GET", "tokens", version).status_code == 200
 
 
+@pytest.mark.control("S15")
 @pytest.mark.parametrize("door", [door for door in FUNCTIONAL if "/SE/LAD/" in door])
 def test_what_is_of_others_is_as_if_it_were_not(door, caller, make_partner):
     """A party that another partner speaks for, and one that nobody does, get the same words."""

@@ -123,6 +123,7 @@ def test_what_is_no_json_is_400(caller):
         is_envelope(caller.call("PUT", "credentials", content=body, headers=json_header), 400, 2000)
 
 
+@pytest.mark.control("S25", "S26")
 def test_too_deep_is_400(caller):
     deep = b'{"a":' * 40 + b"1" + b"}" * 40
     said = is_envelope(caller.call("PUT", "credentials", content=deep), 400, 2000)
@@ -136,6 +137,7 @@ def test_valid_json_of_another_kind_is_2001_with_its_paths(caller):
     assert all(name in said for name in ("url", "roles"))
 
 
+@pytest.mark.control("S25", "S26")
 def test_large_bodies_are_not_read(caller):
     is_envelope(caller.call("PUT", "credentials", content=b" " * (2**20 + 1)), 413, 2000)
     is_envelope(caller.call("PATCH", "owned/SE/LAD", content=b" " * (2**18 + 1)), 413, 2000)
@@ -156,6 +158,7 @@ def test_spellings_of_json_are_taken(kind, caller):
     assert answer.json()["data"] == {"bytes": 2}
 
 
+@pytest.mark.control("S35")
 def test_packed_bodies_are_415(caller):
     packed = gzip.compress(b"{}")
     is_envelope(caller.call("PUT", "credentials", content=packed, headers={"Content-Encoding": "gzip"}), 415, 2000)
@@ -164,6 +167,7 @@ def test_packed_bodies_are_415(caller):
 CHUNKED = {"HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": "", "wsgi.input_terminated": True}
 
 
+@pytest.mark.control("S25")
 def test_a_body_in_chunks_is_read_to_its_end(caller, client):
     """As gunicorn hands it over: without a length, in a stream that ends. Django alone would take it for empty."""
     header = {"HTTP_AUTHORIZATION": f"Token {caller.token}", "HTTP_HOST": "127.0.0.1"}
@@ -176,18 +180,21 @@ def test_a_body_in_chunks_is_read_to_its_end(caller, client):
     assert patch(b" " * (2**18 + 1)).status_code == 413
 
 
+@pytest.mark.control("S51")
 def test_a_foreign_host_is_400_and_learns_no_url(caller, site):
     for host in ("evil.example", "127.0.0.1:80:80", "a b", ""):
         status, content = raw(site, "GET /ocpi/versions", host=host or "_")
         assert (status, json.loads(content)["status_code"], b"evil" in content) == (400, 2000, False)
 
 
+@pytest.mark.control("S51")
 def test_our_urls_come_from_the_settings(caller, settings):
     settings.PUBLIC_URL = "https://emsp.example"
     (listed,) = caller.call("GET", "/ocpi/versions").json()["data"]
     assert listed == {"version": "2.2.1", "url": "https://emsp.example/ocpi/2.2.1"}
 
 
+@pytest.mark.control("S26")
 def test_what_nobody_foresaw_is_ours_and_the_body_is_kept(caller, partner):
     body = b'{"id": "C1"}'
     is_envelope(caller.call("POST", "broken", content=body), 200, 3000)
@@ -225,6 +232,7 @@ TOKENS = ["Basic dTpw", "Token", "Token ", "Bearer x", "Token a b", "Token \x7f"
     "Token nobody", "token", "", "Token ====", "Token Og==", "Token \xe9"]  # fmt: skip
 
 
+@pytest.mark.control("S5", "S6")
 @pytest.mark.parametrize("header", TOKENS)
 def test_strangers_all_get_the_same_answer(header, caller, site):
     status, content = raw(site, "GET /ocpi/2.2.1/tokens", f"Authorization: {header}")
@@ -246,12 +254,14 @@ SPELLINGS = [
 ]
 
 
+@pytest.mark.control("S5")
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_the_token_may_be_spelt_in_either_form(spelling, caller, site):
     status, _ = raw(site, "GET /ocpi/2.2.1/tokens", f"Authorization: {spelling(caller.token)}")
     assert status == 200
 
 
+@pytest.mark.control("S5")
 def test_two_authorization_headers_open_nothing(caller, site):
     line = f"Authorization: Token {caller.token}"
     status, _ = raw(site, "GET /ocpi/2.2.1/tokens", line, line)
@@ -263,6 +273,7 @@ def test_a_partner_that_is_not_connected_is_a_stranger(caller, partner):
     is_envelope(caller.call("GET", "tokens"), 401, 2001)
 
 
+@pytest.mark.control("S8")
 def test_a_revoked_or_expired_token_is_dead_at_once(caller, partner, now):
     assert caller.call("GET", "tokens").status_code == 200
     CredentialsToken.objects.update(expires_at=now)
@@ -282,6 +293,7 @@ def test_ids_of_a_request_come_back(caller):
     assert answer.headers["X-Correlation-ID"]
 
 
+@pytest.mark.control("S40")
 def test_spoiled_ids_are_replaced(caller):
     answer = caller.call("GET", "owned/SE/LAD", headers={"X-Request-ID": "x" * 5000, "X-Correlation-ID": "a b"})
     assert answer.status_code == 200
@@ -306,6 +318,7 @@ def test_routing_headers_come_back_swapped(caller):
     assert {name: value for name, value in answer.headers.items() if name.startswith("ocpi-")} == expected
 
 
+@pytest.mark.control("S17")
 @pytest.mark.parametrize(
     "headers",
     [routing("SE*OTH"), routing("SE*LAD", "SE*OTH"), {"OCPI-from-party-id": "LAD"}, {"OCPI-to-country-code": "SE"},
@@ -324,12 +337,14 @@ def test_a_party_is_its_partners_whatever_the_case(caller):
     assert caller.call("GET", "owned/se/Lad").json()["data"] == {"party": "SE*LAD", "partner": "CPO"}
 
 
+@pytest.mark.control("S15")
 @pytest.mark.parametrize("party", ["SE/OTH", "SE/NON", "S/LAD", "SE/LADD", "%00%00/LAD", "SE/%F0%9F%94%8B", "ſE/LAD"])
 def test_foreign_parties_look_like_none(party, caller, make_partner):
     make_partner("SE*OTH", name="Other")
     is_envelope(caller.call("GET", f"owned/{party}"), 404, 2001)
 
 
+@pytest.mark.control("S2", "S41")
 def test_every_exchange_is_written_down_without_headers(caller, partner):
     caller.call("PATCH", "owned/SE/LAD?x=1", content=b"{}", headers=routing())
     exchange = Exchange.objects.get()

@@ -59,11 +59,13 @@ def test_a_connected_partner_invited_again_stays_as_private_as_it_is(registered)
     assert (partner.is_private, partner.is_connected) == (True, True)
 
 
+@pytest.mark.control("S7")
 def test_the_invitation_is_dead_once_the_new_token_was_used(cpo, invitation, as_partner):
     assert cpo.register(invitation.versions_url, invitation.token).is_ok  # which looks at our versions again
     assert as_partner(invitation.token).call("GET", "/ocpi/versions").status_code == 401
 
 
+@pytest.mark.control("S6", "S7")
 def test_an_invitation_opens_the_registration_and_nothing_else(invitation, as_partner, site):
     stranger = as_partner(invitation.token)
     for path in ("/ocpi/versions", "/ocpi/2.2.1", "/ocpi/2.2.1/credentials"):
@@ -75,6 +77,7 @@ def test_an_invitation_opens_the_registration_and_nothing_else(invitation, as_pa
         assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, POST")
 
 
+@pytest.mark.control("S7")
 def test_an_invitation_expires(invitation, as_partner):
     CredentialsToken.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert as_partner(invitation.token).call("GET", "/ocpi/versions").status_code == 401
@@ -91,6 +94,7 @@ def test_credentials_show_the_token_that_was_presented(cpo, registered):
     assert shown["roles"][0]["party_id"] == "EMP"
 
 
+@pytest.mark.control("S12")
 def test_a_lost_answer_to_the_registration_locks_nobody_out(cpo, invitation, as_partner):
     """The CPO never got the token of the first try, and tries again with its invitation."""
     stranger = as_partner(invitation.token)
@@ -190,6 +194,7 @@ def test_who_was_invited_is_who_may_come(cpo, try_to_register, invitation, as_pa
     assert not PartyRow.objects.filter(party_id="OTH").exists()
 
 
+@pytest.mark.control("S17")
 def test_a_party_with_a_route_stays_on_it(cpo, invitation, try_to_register, make_partner):
     """DE*LAD is connected by itself: the new connection gets SE*LAD alone, until staff move it (decision 16)."""
     direct = make_partner("DE*LAD", name="Direct")
@@ -200,6 +205,7 @@ def test_a_party_with_a_route_stays_on_it(cpo, invitation, try_to_register, make
     }  # fmt: skip
 
 
+@pytest.mark.control("S20")
 def test_a_cpo_cannot_lead_us_inside(try_to_register, invitation, as_partner, settings):
     settings.OCPI_PRIVATE_HOSTS = []
     for url in ("http://127.0.0.1:1/", "https://169.254.169.254/latest", "file:///etc/passwd", "https://[::1]/", "x"):
@@ -213,6 +219,7 @@ def test_a_partner_that_is_not_private_is_not_called_on_this_machine(cpo, try_to
     assert cpo.requests.copy() == type(cpo.requests)()
 
 
+@pytest.mark.control("S11")
 def test_a_partner_cannot_make_us_call_without_end(cpo, invitation, as_partner, monkeypatch):
     monkeypatch.setattr(handshake, "HANDSHAKES", Pace(2, timedelta(hours=1)))
     answers = [
@@ -255,6 +262,7 @@ def test_a_renewal_may_change_the_version(cpo, registered, as_partner):
 # Renewal
 
 
+@pytest.mark.control("S9")
 def test_the_cpo_renews_and_the_old_token_ends_with_the_first_use_of_the_new(cpo, registered, as_partner, site):
     old = cpo.memory.get("token_for_us")
     sealed = registered.outbound_token
@@ -270,6 +278,7 @@ def test_the_cpo_renews_and_the_old_token_ends_with_the_first_use_of_the_new(cpo
     can_call(registered)
 
 
+@pytest.mark.control("S9")
 def test_the_replaced_token_lives_a_day_at_most(cpo, registered):
     before = CredentialsToken.objects.get(kind="C", revoked_at=None)
     credentials.replace(registered, timezone.now())
@@ -283,6 +292,7 @@ def test_the_simulated_cpo_renews(cpo, registered):
     cpo_can_call(cpo)
 
 
+@pytest.mark.control("S12")
 def test_a_lost_answer_to_a_renewal_locks_nobody_out(cpo, registered, as_partner):
     """The CPO never saw the new token, and goes on with what it has: it may work, and renew again."""
     caller = as_partner(cpo.memory.get("token_for_us"))
@@ -294,6 +304,7 @@ def test_a_lost_answer_to_a_renewal_locks_nobody_out(cpo, registered, as_partner
     cpo_can_call(cpo)
 
 
+@pytest.mark.control("S11")
 def test_a_renewal_that_fails_changes_nothing(cpo, registered, as_partner):
     caller = as_partner(cpo.memory.get("token_for_us"))
     sealed = registered.outbound_token
@@ -311,6 +322,7 @@ def test_roles_that_are_given_up_are_given_up(cpo, registered, as_partner):
     assert PartyRow.objects.get(country_code="DE").partner is None
 
 
+@pytest.mark.control("S10")
 def test_a_partner_cannot_set_what_is_ours_to_set(cpo, registered, as_partner):
     caller = as_partner(cpo.memory.get("token_for_us"))
     hostile = {"is_private": False, "state": "DISCONNECTED", "name": "x", "role": "HUB", "id": 99, "partner": 99}
@@ -322,6 +334,7 @@ def test_a_partner_cannot_set_what_is_ours_to_set(cpo, registered, as_partner):
     )  # fmt: skip
 
 
+@pytest.mark.control("S8")
 def test_we_renew(cpo, registered, site, as_partner):
     old = cpo.memory.get("token_for_us")
     handshake.renew(registered, timezone.now())
@@ -340,6 +353,7 @@ def test_our_renewal_may_be_refused(cpo, registered, as_partner, site):
     assert CredentialsToken.objects.filter(kind="C", revoked_at=None).count() == 1
 
 
+@pytest.mark.control("S12")
 def test_a_lost_answer_to_our_renewal_locks_nobody_out(cpo, registered):
     """The CPO took our new token, and we never got its own; it still knows the old one, so we do it again."""
     cpo.fault("lost_reply", module="credentials", method="PUT", times=1)
@@ -416,6 +430,7 @@ def test_the_name_of_a_connected_partner_is_taken(cpo, registered):
 # The end, and a new beginning
 
 
+@pytest.mark.control("S13")
 def test_the_cpo_leaves(cpo, registered, as_partner):
     token = cpo.memory.get("token_for_us")
     assert cpo.unregister().is_ok
@@ -427,6 +442,7 @@ def test_the_cpo_leaves(cpo, registered, as_partner):
         assert as_partner(token).call("GET", path).status_code == 401
 
 
+@pytest.mark.control("S13")
 def test_we_leave(cpo, registered, as_partner):
     token = cpo.memory.get("token_for_us")
     assert handshake.end(registered, timezone.now()) == ""
@@ -434,6 +450,7 @@ def test_we_leave(cpo, registered, as_partner):
     assert as_partner(token).call("GET", "/ocpi/versions").status_code == 401
 
 
+@pytest.mark.control("S13")
 def test_we_leave_whether_the_cpo_hears_it_or_not(cpo, registered):
     cpo.fault("status", value=503)
     assert "503" in handshake.end(registered, timezone.now())
@@ -476,6 +493,7 @@ def test_a_party_behind_a_hub_is_not_invited_beside_it(make_partner, now):
 # The record
 
 
+@pytest.mark.control("S2")
 def test_no_token_is_anywhere_in_the_database(cpo, registered, invitation):
     cpo.renew()
     handshake.renew(Partner.objects.get(), timezone.now())

@@ -66,6 +66,7 @@ def test_every_copy_goes_to_a_room_where_the_first_one_counts(partner):
     assert [one.row for one in taken] == ["1", "2", "3"]
 
 
+@pytest.mark.control("S14")
 def test_a_partner_speaks_for_its_own_parties_alone(partner):
     Party.objects.create(country_code="SE", party_id="FOE")
     bodies = encoded(
@@ -76,6 +77,7 @@ def test_a_partner_speaks_for_its_own_parties_alone(partner):
     assert Location.objects.get().party == partner.parties.get()
 
 
+@pytest.mark.control("S17")
 def test_parties_behind_a_hub_are_its_own():
     hub = make_partner("Hub", ("SE", "LAD"), ("DE", "LAD"), role="HUB")
     bodies = encoded(location(), location(country_code="DE"))
@@ -83,6 +85,7 @@ def test_parties_behind_a_hub_are_its_own():
     assert {str(place.party) for place in Location.objects.select_related("party")} == {"SE*LAD", "DE*LAD"}
 
 
+@pytest.mark.control("S14")
 def test_what_the_url_says_holds(partner):
     ours = partner.parties.get()
     other = Party.objects.create(country_code="DE", party_id="LAD", partner=partner)

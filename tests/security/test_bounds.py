@@ -28,6 +28,7 @@ BOMBS = [
 ]
 
 
+@pytest.mark.control("S25", "S26")
 @pytest.mark.parametrize("bomb", BOMBS, ids=[f"{method} {path} {body[:60]!r}" for method, path, body in BOMBS])
 def test_a_body_of_nothing_but_faults_is_answered_shortly(bomb, caller):
     """Four megabytes of faults took two minutes and an answer of 139 MB before the faults were counted."""
@@ -65,6 +66,7 @@ PLACES = [
 ]
 
 
+@pytest.mark.control("S26", "S28")
 @pytest.mark.parametrize(("method", "place"), PLACES)
 def test_spoiled_urls_are_answered_in_an_envelope(method, place, caller):
     body = {"id": "x\x00", "last_updated": "2026-01-01T00:00:00Z", "status": "ACTIVE"}
@@ -75,12 +77,14 @@ def test_spoiled_urls_are_answered_in_an_envelope(method, place, caller):
         assert (answer.status_code in (200, 404, 405), said["status_code"] < 3000) == (True, True), (nasty, said)
 
 
+@pytest.mark.control("S40")
 def test_a_correlation_id_without_end_does_not_come_back(caller):
     for path in ("tokens", "/ocpi/nothing"):
         answer = caller.call("GET", path, headers={"X-Correlation-ID": "x" * 5000})
         assert len(answer.headers.get("X-Correlation-ID", "")) <= 64
 
 
+@pytest.mark.control("S27", "S28")
 def test_numbers_no_column_holds_are_refused(caller):
     whole = {"id": "1", "country_code": "SE", "party_id": "LAD"}
     for number in ("9" * 100_000, "1e999999999", "1e-999999999999999999999", "NaN", "-Infinity", '"NaN"', '"1_000"'):

@@ -33,6 +33,7 @@ def spelt(token):
     return {form.decode() for form in forms} | {form.hex() for form in forms}
 
 
+@pytest.mark.control("S2", "S4")
 def test_tokens_are_nowhere_but_with_their_owners(cpo, invitation, site, client, caplog, capfd):
     caplog.set_level(logging.DEBUG)
     cpo.fault("status", value=500, module="versions", method="GET", times=1)  # the first try fails

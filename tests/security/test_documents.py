@@ -24,6 +24,7 @@ TEXTS = {
 }
 
 
+@pytest.mark.control("S37")
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_no_text_keeps_a_document_from_being_made(text):
     """A CPO must not be able to stop an invoice by the name of a place."""

@@ -23,6 +23,7 @@ WEAK = {
 }
 
 
+@pytest.mark.control("S3", "S53")
 @pytest.mark.parametrize("keys", WEAK.values(), ids=WEAK)
 def test_production_takes_no_weak_key(keys, tmp_path):
     refused = manage(tmp_path, "check", FIELD_KEYS=keys)

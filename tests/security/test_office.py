@@ -77,6 +77,7 @@ def test_a_login_leads_nowhere_else_and_begins_a_new_session(client):
     assert client.cookies["sessionid"]["samesite"] == "Lax"
 
 
+@pytest.mark.control("S38")
 def test_pages_are_in_no_frame_and_guess_no_type(admin):
     headers = admin.get(reverse("admin:index")).headers
     assert headers["X-Frame-Options"] == "DENY"
@@ -100,6 +101,7 @@ def test_a_password_is_hashed_slowly():
     assert User.objects.create_user("anna", password="right-and-long").password.startswith("argon2")
 
 
+@pytest.mark.control("S4")
 @pytest.mark.parametrize("field", ["password", "groups__permissions__codename"])
 def test_nobody_learns_secrets_by_filtering(field, as_role):
     """Django takes any field in a URL of a list: what is secret is not answered."""
@@ -108,6 +110,7 @@ def test_nobody_learns_secrets_by_filtering(field, as_role):
     assert client.get(url_of(User), {f"{field}__startswith": "a"}).status_code in (302, 400, 403)
 
 
+@pytest.mark.control("S14")
 def test_a_mended_object_stays_its_senders(admin):
     """Staff may correct what a partner sent, not put it into another partner's hands."""
     from apps.partners.models import Quarantined

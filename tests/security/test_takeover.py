@@ -32,6 +32,7 @@ def hostile(registered, cpo, as_partner):
     return as_partner(cpo.memory.get("token_for_us"))
 
 
+@pytest.mark.control("S10", "S17")
 @pytest.mark.parametrize("state", ["INVITED", "CONNECTED", "DISCONNECTED"])
 def test_nobody_takes_the_party_of_another_by_naming_it(state, hostile, cpo, make_partner):
     """Not that of one who is only invited yet, and not that of one who left: its CDRs are still its own."""
@@ -40,6 +41,7 @@ def test_nobody_takes_the_party_of_another_by_naming_it(state, hostile, cpo, mak
     assert PartyRow.objects.get(party_id="BIG").partner.name == "Big"
 
 
+@pytest.mark.control("S10", "S17")
 def test_what_a_partner_answers_to_our_renewal_takes_nothing_either(registered, cpo, make_partner, monkeypatch):
     make_partner("SE*BIG", name="Big", state="DISCONNECTED")
     monkeypatch.setattr("apps.simulator.registration._role", lambda country: role("LAD" if country == "SE" else "BIG"))
@@ -47,6 +49,7 @@ def test_what_a_partner_answers_to_our_renewal_takes_nothing_either(registered, 
     assert PartyRow.objects.get(party_id="BIG").partner.name == "Big"
 
 
+@pytest.mark.control("S13")
 def test_a_partner_that_was_thrown_out_does_not_come_back_by_a_call_under_way(hostile, registered, cpo):
     """It keeps us waiting for its versions until staff have disconnected it."""
     cpo.fault("slow", value=2, module="versions", method="GET", times=1)
@@ -63,6 +66,7 @@ def test_a_partner_that_was_thrown_out_does_not_come_back_by_a_call_under_way(ho
     assert not CredentialsToken.objects.filter(revoked_at=None).exists()
 
 
+@pytest.mark.control("S23")
 def test_our_token_for_it_goes_to_no_other_host(registered, cpo):
     """Details of a version elsewhere are not asked for: `localhost` and 127.0.0.1 are two hosts."""
     elsewhere = cpo.versions_url.replace("127.0.0.1", "localhost")
@@ -73,6 +77,7 @@ def test_our_token_for_it_goes_to_no_other_host(registered, cpo):
     assert len(cpo.requests) == before + 1
 
 
+@pytest.mark.control("S20")
 @pytest.mark.parametrize("url", ["https://127.0.0.1:1/v", "https://localhost/v", "https://[::ffff:10.0.0.1]/v"])
 def test_a_partner_is_not_told_where_our_names_lead(url, as_partner, make_partner, site):
     caller = as_partner(make_partner("SE*LAD"))
@@ -85,6 +90,7 @@ def test_a_partner_is_not_told_where_our_names_lead(url, as_partner, make_partne
     assert "10.0.0.1" not in said_address.replace("::ffff:10.0.0.1 leads", "")
 
 
+@pytest.mark.control("S22")
 @pytest.mark.parametrize("port", [22, 25, 80, 1023])
 def test_only_ports_that_platforms_have_are_called(port, monkeypatch):
     """Else a partner could have us knock at anybody's mail server."""
@@ -93,6 +99,7 @@ def test_only_ports_that_platforms_have_are_called(port, monkeypatch):
         Peer("any-token_1").get(f"https://cpo.example:{port}/versions")
 
 
+@pytest.mark.control("S11")
 def test_who_asks_too_often_that_we_call_it_back_waits(registered, hostile, cpo, monkeypatch):
     monkeypatch.setattr(handshake, "HANDSHAKES", handshake.Pace(1, handshake.timedelta(hours=1)))
     first, second = (hostile.call("PUT", "credentials", json=said(cpo, "LAD")) for _ in range(2))
@@ -100,6 +107,7 @@ def test_who_asks_too_often_that_we_call_it_back_waits(registered, hostile, cpo,
     assert int(second.headers["Retry-After"]) > 3000
 
 
+@pytest.mark.control("S14", "S15", "S16")
 def test_a_cdr_of_another_partner_is_as_if_it_were_not(as_partner, make_partner, site):
     """Whoever learns its Location learns nothing by it (trust S14, S15)."""
     owner, other = (as_partner(make_partner(party, name=party)) for party in ("SE*LAD", "SE*OTH"))
@@ -111,6 +119,7 @@ def test_a_cdr_of_another_partner_is_as_if_it_were_not(as_partner, make_partner,
     assert theirs.json() | {"timestamp": ""} == nobodys.json() | {"timestamp": ""}
 
 
+@pytest.mark.control("S14")
 def test_a_cdr_of_another_partner_is_not_taken(as_partner, make_partner, site):
     make_partner("SE*LAD", name="Owner")
     other = as_partner(make_partner("SE*OTH", name="Other"))

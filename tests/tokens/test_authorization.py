@@ -105,6 +105,7 @@ def test_an_earlier_grant_is_no_grant_for_a_card_blocked_since(partner, make_dri
     assert authorize(partner_id=partner.pk, uid="04AB", now=now + SECOND).reference is None
 
 
+@pytest.mark.control("S19")
 def test_what_a_partner_is_told_names_no_driver(partner, make_token, make_driver, now, us):
     make_token("04AB", make_driver("Sofia Secret"))
     told = authorize(partner_id=partner.pk, uid="04AB", references=AT_A, now=now).as_object(us)

@@ -56,6 +56,7 @@ def test_a_card_that_may_not_charge_is_no_error(call, make_token):
     assert (answer.json()["data"]["allowed"], answer.json()["data"]["token"]["valid"]) == ("EXPIRED", False)
 
 
+@pytest.mark.control("S19")
 @pytest.mark.parametrize(("version", "code"), [("2.1.1", 2001), ("2.2.1", 2004), ("2.3.0", 2004)])
 def test_an_unknown_card_is_not_found_and_is_written_down(version, code, call):
     answer = call("POST", "tokens/DEADBEEF/authorize", version)
@@ -122,6 +123,7 @@ def test_an_empty_list_is_a_list(call):
     assert not Token.objects.exists()
 
 
+@pytest.mark.control("S18")
 def test_strangers_learn_nothing(call, make_token):
     make_token("04AB")
     for method, path in (("GET", "tokens"), ("POST", "tokens/04AB/authorize")):

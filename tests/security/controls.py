@@ -1,0 +1,134 @@
+"""Which control of the threat model is held by which tests. `make lists` writes docs/security-controls.md from it.
+
+Tests say themselves what they show: `@pytest.mark.control("S8")`, or `pytestmark` for a whole file.
+"""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from emsp import local
+
+FILE = local.PROJECT / "docs/security-controls.md"
+BUILT, PARTLY, NOT_APPLICABLE = "built", "partly", "not applicable"
+
+
+class Control(NamedTuple):
+    """`note` says what is missing of one that is partly built, and why one does not apply."""
+
+    promise: str
+    state: str = BUILT
+    note: str = ""
+
+
+CONTROLS = {
+    "S1": Control("Tokens we issue: 32 random bytes, printable, never valid Base64"),
+    "S2": Control("Of tokens presented to us only a digest is kept, and they are in no log, record, page or dump"),
+    "S3": Control("Tokens given to us are sealed, bound to their row; weak keys are refused at the start"),
+    "S4": Control("A token is shown once"),
+    "S5": Control("The Authorization header: raw and Base64 are taken, every refusal is the same answer"),
+    "S6": Control("Strangers and token A open no functional endpoint, whatever the URL says"),
+    "S7": Control("Token A: once, seven days, one connection; registrations at once make one"),
+    "S8": Control("A token that is revoked is dead at once; old ones are pointed out, and renewed by one click"),
+    "S9": Control("A replaced token ends with the first use of the new one, at most after a day"),
+    "S10": Control("A partner changes its roles, URL and token, and nothing that is ours to set"),
+    "S11": Control("A handshake that fails changes nothing, and how often we are made to call back is bounded"),
+    "S12": Control("A reply that gets lost locks nobody out"),
+    "S13": Control("Whoever leaves, or is thrown out, is a stranger at once"),
+    "S14": Control("One rule says for which parties a partner reads and writes, for push, pull and what staff mended"),
+    "S15": Control("What belongs to another partner is as if it were not"),
+    "S16": Control("The Location of a CDR is a random UUID"),
+    "S17": Control("A platform speaks for the parties whose route it is; nobody takes another's, a hub neither"),
+    "S18": Control(
+        "The list of cards is for connected partners",
+        PARTLY,
+        "every connected partner sees every card until there are agreements (decision 24); there is one eMSP party",
+    ),
+    "S19": Control("An authorisation names no driver; an unknown card is 404 with 2004"),
+    "S20": Control("What is checked is the address that is connected to, however it is wrapped"),
+    "S21": Control("Spellings of inner addresses lead nowhere"),
+    "S22": Control("URLs of partners: https, a host, an honest port, nothing else"),
+    "S23": Control("A Link, an endpoint or a version on another host gets nothing of us"),
+    "S24": Control("No redirects, no proxies of the environment, inner hosts only where named and allowed"),
+    "S25": Control("Bodies, depth, texts and numbers are bounded"),
+    "S26": Control("Whatever is sent, the answer is an envelope, and soon"),
+    "S27": Control("What decoders differ in is refused"),
+    "S28": Control("What a column cannot hold is refused: NaN, numbers without end, the character NUL"),
+    "S30": Control("A key that comes twice is refused where money depends on it"),
+    "S32": Control("No answer, packed or not, costs more memory than its bound"),
+    "S33": Control("One deadline covers a whole call"),
+    "S34": Control("A list that leads in a circle or nowhere ends"),
+    "S35": Control("Packed bodies are 415"),
+    "S36": Control("Slow clients wait at the proxy"),
+    "S37": Control("Texts of partners stop no document"),
+    "S38": Control(
+        "Pages say what they may load",
+        PARTLY,
+        "the admin's frame works with Alpine, which needs inline scripts and eval; everything else is closed",
+    ),
+    "S39": Control("No text becomes a formula in an export, and numbers stay numbers"),
+    "S40": Control("A log line is one JSON object; nothing a partner sends can forge one"),
+    "S41": Control("Logs hold neither queries nor the values of variables, records neither headers nor tokens"),
+    "S48": Control("Issued documents and stored CDRs cannot be changed, by nobody"),
+    "S49": Control("What staff changed is kept with who did it"),
+    "S51": Control("Our URLs come from the settings, and strange hosts are refused"),
+    "S52": Control("Certificates of partners are checked, always"),
+    "S53": Control("Keys are for their owner alone"),
+    "S56": Control("The list of URLs is made from the code, and a test fails when it is not current"),
+}
+
+HEAD = """# Security controls
+
+What the platform promises against abuse, and the tests that show it. Made by `make lists` from the marks of the tests;
+a test fails where it is not current, or where something that is built has no test.
+
+"""
+
+
+def marked() -> dict[str, list[str]]:
+    """Tests by control, as `file: name`."""
+    found = defaultdict(list)
+    for file in sorted(local.PROJECT.glob("tests/**/test_*.py")):
+        for test, ids in _tests_of(file):
+            for control in ids:
+                found[control].append(f"{file.relative_to(local.PROJECT / 'tests').as_posix()}: {test}")
+    return found
+
+
+def _tests_of(file: Path) -> Iterator[tuple[str, set[str]]]:
+    tree = ast.parse(file.read_text())
+    whole = {control for node in tree.body if _is_of_file(node) for control in _ids(node.value)}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            ids = whole.union(*(_ids(decorator) for decorator in node.decorator_list))
+            yield node.name.removeprefix("test_").replace("_", " "), ids
+
+
+def _is_of_file(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"
+
+
+def _ids(node: ast.expr) -> set[str]:
+    """What the `pytest.mark.control` calls in an expression name."""
+    calls = (call for call in ast.walk(node) if isinstance(call, ast.Call))
+    return {
+        argument.value for call in calls if ast.unparse(call.func) == "pytest.mark.control" for argument in call.args
+    }
+
+
+def number(control: str) -> int:
+    return int(control[1:])
+
+
+def table() -> str:
+    tests = marked()
+    rows = [_row(control, tests.get(control, [])) for control in sorted(CONTROLS, key=number)]
+    return HEAD + "| | promise | state | shown by |\n|---|---|---|---|\n" + "".join(rows)
+
+
+def _row(control: str, tests: list[str]) -> str:
+    promise, state, note = CONTROLS[control]
+    said = f"{state}: {note}" if note else state
+    return f"| {control} | {promise} | {said} | {'<br>'.join(tests) or '–'} |\n"

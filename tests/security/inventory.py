@@ -1,0 +1,75 @@
+"""Every URL there is, who may call it, how often and with how much. `make lists` writes docs/urls.md (trust S56)."""
+
+from collections.abc import Iterator
+
+from django.urls import URLPattern, get_resolver
+
+from apps.ocpi import reader
+from apps.ocpi.versions import VERSIONS
+from apps.partners.receiver import PartnerView
+from emsp import local
+
+FILE = local.PROJECT / "docs/urls.md"
+HEAD = """# URLs
+
+Every URL the platform answers. Made by `make lists`; a test fails where it is not current, so that no URL comes or goes
+unseen. What is not here is answered 404.
+
+"""
+OPEN = {
+    "healthz": "anybody; the proxy keeps it inside",
+    "readyz": "anybody; the proxy keeps it inside",
+    "metrics": "METRICS_TOKEN, else this machine alone",
+}
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def routes(patterns=None, before: str = "") -> Iterator[tuple[str, object]]:
+    for one in get_resolver().url_patterns if patterns is None else patterns:
+        route = before + str(one.pattern)
+        if isinstance(one, URLPattern):
+            yield route, one.callback
+        else:
+            yield from routes(one.url_patterns, route)
+
+
+def table() -> str:
+    known = list(routes())
+    partners = [_partners_row(route, view) for route, view in known if _view_class(view)]
+    others = sorted(_others_row(route) for route, view in known if not _view_class(view))
+    return (
+        f"{HEAD}## Partners\n\n| URL | versions | methods | token | largest body |\n|---|---|---|---|---|\n"
+        + "".join(partners)
+        + "\n## People and probes\n\n| URL | who |\n|---|---|\n"
+        + "".join(others)
+    )
+
+
+def _view_class(view) -> type[PartnerView] | None:
+    found = getattr(view, "cls", None)
+    return found if isinstance(found, type) and issubclass(found, PartnerView) else None
+
+
+def _partners_row(route: str, view) -> str:
+    cls = _view_class(view)
+    methods = [method for method in METHODS if hasattr(cls, method)]
+    versions = ", ".join(VERSIONS) if "version:version" in route else "all"
+    token = "A or C" if cls.is_registration else "C, connected"
+    names = ", ".join(map(str.upper, methods))
+    return f"| `/{route}` | {versions} | {names} | {token} | {_bodies(cls, methods)} |\n"
+
+
+def _bodies(cls: type[PartnerView], methods: list[str]) -> str:
+    sizes = {
+        min(reader.PATCH_LIMIT, cls.body_limit) if m == "patch" else cls.body_limit
+        for m in methods
+        if m in METHODS[1:4]
+    }
+    return ", ".join(f"{size // 1024} KiB" for size in sorted(sizes)) or "–"
+
+
+def _others_row(route: str) -> str:
+    who = OPEN.get(route)
+    if who is None:
+        who = "anybody" if route in ("admin/login/", "admin/jsi18n/") else "staff, by permission"
+    return f"| `/{route.replace('|', chr(92) + '|')}` | {who} |\n"
