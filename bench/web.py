@@ -67,7 +67,9 @@ def served(folder: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "gunicorn", "bench.wsgi", "--bind", f"127.0.0.1:{port}", "--max-requests", "0"]
     with (folder / "web.log").open("w") as log:
-        web = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"LOG_LEVEL": "WARNING"})
+        web = subprocess.Popen(
+            command, stdout=log, stderr=log, env=os.environ | {"LOG_LEVEL": "WARNING", "WEB_STOP_PAUSE": "0"}
+        )
     try:
         wait_for(f"http://127.0.0.1:{port}/healthz")
         yield f"http://127.0.0.1:{port}"

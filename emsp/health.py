@@ -14,6 +14,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
 from emsp import metrics as backlog
+from emsp import stopping
 
 DATABASE_PATIENCE_MS = 2000
 BROKER_PATIENCE_S = 2
@@ -26,10 +27,15 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when we can work, else 503; a line per thing we need. What is wrong in detail is for the log."""
-    found = {"database": database(), "migrations": migrations(), "broker": broker()}
-    lines = "".join(f"{name}: {problem or 'ok'}\n" for name, problem in found.items())
-    return HttpResponse(lines, status=503 if any(found.values()) else 200, content_type=TEXT)
+    """200 when we can work, else 503; a line per thing we need. What is wrong in detail is for the log.
+
+    A broker that is down is said and delays work, but cards are still authorised without it (trust O6, R26).
+    """
+    if stopping.is_announced():
+        return HttpResponse("web: is about to stop\n", status=503, content_type=TEXT)
+    needed, missed = {"database": database(), "migrations": migrations()}, {"broker": broker()}
+    lines = "".join(f"{name}: {problem or 'ok'}\n" for name, problem in (needed | missed).items())
+    return HttpResponse(lines, status=503 if any(needed.values()) else 200, content_type=TEXT)
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
@@ -65,7 +71,7 @@ def known_migrations() -> frozenset:
 
 
 def broker() -> str:
-    """A broker that is down only delays work, but nothing is sent while it is, so we are not ready."""
+    """A broker that is down only delays work: what is due is found by the next round of the timetable that is heard."""
     line = current_app.connection_for_write(connect_timeout=BROKER_PATIENCE_S)
     line.transport_options = line.transport_options | {
         "socket_connect_timeout": BROKER_PATIENCE_S,

@@ -30,6 +30,7 @@ PORTS = 100  # how many we try
 PATIENCE = 90  # seconds until everything answers
 AS_ROOT = "ignore:You're running the worker with superuser privileges"  # a danger with pickle; we take only JSON
 CELERY = [sys.executable, "-W", AS_ROOT, "-m", "celery", "-A", "emsp.celery"]
+AT_ONCE = ["--graceful-timeout", "4", "--env", "WEB_STOP_PAUSE=0"]  # nobody stands before it, and Ctrl-C waits for it
 FAILURES = (*local.FAILURES, ProcessEnded)
 
 
@@ -117,7 +118,7 @@ def commands(listener: int) -> dict[str, list[str]]:
     """The processes of the Procfile. By who waits: a driver has a worker that nothing else can keep busy."""
     worker = [*CELERY, "worker", "--without-gossip", "--without-mingle", "--without-heartbeat"]
     return {
-        "web": [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener}"],
+        "web": [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener}", *AT_ONCE],
         "worker": [*worker, "-n", "worker@%h", "-c", "2", "-Q", "roaming,billing,celery"],
         "waits": [*worker, "-n", "waits@%h", "-c", "1", "-Q", "driver_waits"],
         "beat": [*CELERY, "beat"],

@@ -37,9 +37,10 @@ def test_a_missing_migration_makes_us_unready(client):
     assert b"migrations: 1 to be applied" in answer.content
 
 
-def test_a_broker_that_is_gone_makes_us_unready_and_is_said_in_a_word(client, no_such_broker):
+def test_a_broker_that_is_gone_is_said_in_a_word_and_stops_nobody(client, no_such_broker):
+    """Trust O6, R26: a card is authorised without it, so no load balancer may turn away from us."""
     answer = client.get("/readyz")
-    assert answer.status_code == 503
+    assert answer.status_code == 200
     assert b"broker: unreachable\n" in answer.content
 
 

@@ -10,7 +10,7 @@ import pytest
 from emsp import local
 
 EXPLAINED = set(re.findall(r"^#?([A-Z][A-Z_]+)=", (local.PROJECT / ".env.example").read_text(), re.MULTILINE))
-OF_OTHERS = {"WEB_CONCURRENCY", "WORKER_CONCURRENCY", "DRIVER_WAITS_CONCURRENCY"}
+OF_OTHERS = {"WEB_CONCURRENCY", "WEB_STOP_PAUSE", "WORKER_CONCURRENCY", "DRIVER_WAITS_CONCURRENCY"}
 
 PRODUCTION = {
     "SECRET_KEY": "0f_4vQeTt2nYV8mWc7Rk1sLxJ9hDpZuAaBbEeGgIiKkMmOoQqSsUu-Ww",
@@ -32,7 +32,9 @@ def test_every_variable_is_explained_and_every_explanation_is_of_a_variable():
 
 
 def test_what_others_read_is_read_by_the_procfile_or_gunicorn():
-    assert set(re.findall(r"\$\{(\w+)", (local.PROJECT / "Procfile").read_text())) == OF_OTHERS - {"WEB_CONCURRENCY"}
+    here = set(re.findall(r"\$\{(\w+)", (local.PROJECT / "Procfile").read_text()))
+    there = set(re.findall(r'environ\.get\("(\w+)"', (local.PROJECT / "gunicorn.conf.py").read_text()))
+    assert here | there == OF_OTHERS - {"WEB_CONCURRENCY"}, "gunicorn itself reads that one"
 
 
 def manage(tmp_path, *arguments, **changes) -> subprocess.CompletedProcess:
