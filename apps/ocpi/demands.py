@@ -14,8 +14,8 @@ class Demands:
 
     def __init__(self, paths: tuple[str, ...]):
         self.names = tuple(path for path in paths if "." not in path)
-        twice = self.names * 2  # itemgetter of one name would give no tuple
-        self._pick = itemgetter(*twice) if twice else _nothing
+        several = self.names if len(self.names) > 1 else self.names * 2  # itemgetter of one name would give no tuple
+        self._pick = itemgetter(*several) if several else _nothing
         inside: dict[str, list[str]] = {}
         for path in paths:
             first, _, rest = path.partition(".")

@@ -56,8 +56,8 @@ class Party(Struct, frozen=True, order=True):
         return cls(match[1].upper(), match[2].upper())
 
 
-class Object(Struct, frozen=True, omit_defaults=True):
-    """Anything on the wire."""
+class Object(Struct, frozen=True, omit_defaults=True, gc=False):
+    """Anything on the wire. None can hold itself, so the collector of cycles need not look at them."""
 
 
 class Owned(Object, kw_only=True):

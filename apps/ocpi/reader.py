@@ -16,7 +16,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from .collector import Enough, Findings, read_integer, reader_of, written
 from .errors import MOST_PROBLEMS, InvalidObject, NotJson, Problem, TooDeep
-from .settling import Texts, settle
+from .settling import UNKNOWN, settle
 from .types import exact, exact_or_unfit, read_moment
 
 DEPTH_LIMIT = 32
@@ -26,7 +26,10 @@ PATCH_LIMIT = 2**18
 """Bytes (trust S25); the doors refuse more with 413 before anything is read."""
 
 BRACKETS_ALIKE = bytes.maketrans(b"[]", b"{}")
+NO_OPENINGS = bytes(set(range(256)) - set(b"[{"))
 NO_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
+
+DECIMALS = (Decimal,)
 
 _decode = msgspec.json.Decoder(float_hook=exact).decode
 _decode_any_number = msgspec.json.Decoder(float_hook=exact_or_unfit).decode
@@ -36,10 +39,10 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 def decode(body: bytes, *, strict: bool = False) -> Any:
     """JSON with exact numbers. Strict: the same key twice is refused, since two readers would see two prices (S30)."""
     try:
-        value, marks = _decoded_exactly(body), _marks(body)
-        if marks.count(b"{") > DEPTH_LIMIT and _may_be_deep(marks) and _is_too_deep(body):
+        value = _decoded_exactly(body)
+        if len(body.translate(None, NO_OPENINGS)) > DEPTH_LIMIT and _may_be_deep(_marks(body)) and _is_too_deep(body):
             raise TooDeep([Problem("", f"nested deeper than {DEPTH_LIMIT}")])
-        if strict and not _is_faithful(value, marks):
+        if strict and not _is_faithful(value, body):
             _refuse_duplicates(body)
     except RecursionError:
         raise TooDeep([Problem("", f"nested deeper than {DEPTH_LIMIT}")]) from None
@@ -78,12 +81,13 @@ def _is_too_deep(body: bytes) -> bool:
     return b"\n" + b" " * (DEPTH_LIMIT + 1) in b"\n" + msgspec.json.format(body, indent=1)
 
 
-def _is_faithful(value, marks: bytes) -> bool:
-    """Written again there are as many quotes, so no key came twice. False only means that one has to look."""
+def _is_faithful(value, body: bytes) -> bool:
+    """Written again it is the same, or has as many quotes, so no key came twice. False only means that one has to look."""
     try:
-        return b"\\" not in marks and _encode(value).count(b'"') == marks.count(b'"')
+        again = _encode(value)
     except TypeError:
         return False
+    return again == body or (b"\\" not in (marks := _marks(body)) and again.count(b'"') == marks.count(b'"'))
 
 
 class _Pairs(list):
@@ -122,14 +126,23 @@ class Judgement(NamedTuple):
     warnings: list
 
 
-def judge(canonical: dict, cls: type[Struct], texts: Texts = Texts.UNKNOWN) -> Judgement:
+def judge(canonical: dict, cls: type[Struct], texts: int = UNKNOWN) -> Judgement:
     """Make the object. `texts` says what is known of the texts of its body."""
+    usual = usual_object(canonical, cls, texts)
+    return collected(canonical, cls) if usual is None else Judgement(usual, [], [])
+
+
+def usual_object(canonical: dict, cls: type[Struct], texts: int) -> Struct | None:
+    """The object if nothing about it is odd: nearly every one is so."""
     try:
-        read = msgspec.convert(canonical, cls, builtin_types=(Decimal,))
-        if settle(cls, texts)(read):
-            return Judgement(read, [], [])
+        read = msgspec.convert(canonical, cls, builtin_types=DECIMALS)
+        return read if settle(cls, texts)(read) else None
     except (msgspec.ValidationError, ValueError, OverflowError):
-        pass  # the collector says what it was, in full
+        return None
+
+
+def collected(canonical: dict, cls: type[Struct]) -> Judgement:
+    """The object field by field, to say what is odd about it, in full."""
     found = Findings()
     read = None
     with suppress(Enough):

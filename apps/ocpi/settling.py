@@ -8,7 +8,6 @@ no; no sends the object to the collector, which says what is wrong and where.
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import IntEnum
 from functools import cache
 from typing import Annotated, Any, get_args, get_origin
 
@@ -18,19 +17,18 @@ from msgspec.structs import force_setattr
 
 from .collector import without_null
 
+BACKSLASH, DELETE = b"\\\x7f"
 
-class Texts(IntEnum):
+UNKNOWN = 0
+UNESCAPED = 1  # so one of ASCII alone is printable: JSON allows control characters in escapes only
+PLAIN = 2  # printable ASCII, all of it
+
+
+def texts_of(body: bytes) -> int:
     """What is known of all texts of a body, before one of them is looked at."""
-
-    UNKNOWN = 0
-    UNESCAPED = 1  # so one of ASCII alone is printable: JSON allows control characters in escapes only
-    PLAIN = 2  # printable ASCII, all of it
-
-
-def texts_of(body: bytes) -> Texts:
-    if b"\\" in body or b"\x7f" in body:
-        return Texts.UNKNOWN
-    return Texts.PLAIN if body.isascii() else Texts.UNESCAPED
+    if BACKSLASH in body or DELETE in body:
+        return UNKNOWN
+    return PLAIN if body.isascii() else UNESCAPED
 
 
 NUMBER = """
@@ -67,15 +65,15 @@ PARTS = """
 for {inner} in {o}.{name} or ():"""
 
 IS_FINE = {
-    ("text", Texts.UNKNOWN): "value.isprintable()",
-    ("text", Texts.UNESCAPED): "(value.isascii() or value.isprintable())",
-    ("code", Texts.UNKNOWN): "(value.isascii() and value.isprintable())",
-    ("code", Texts.UNESCAPED): "value.isascii()",
+    ("text", UNKNOWN): "value.isprintable()",
+    ("text", UNESCAPED): "(value.isascii() or value.isprintable())",
+    ("code", UNKNOWN): "(value.isascii() and value.isprintable())",
+    ("code", UNESCAPED): "value.isascii()",
 }
 
 
 @cache
-def settle(cls: type[Struct], texts: Texts) -> Callable[[Struct], bool]:
+def settle(cls: type[Struct], texts: int) -> Callable[[Struct], bool]:
     """The check of a class, for bodies of which so much is known."""
     scope: dict[str, Any] = {"force_setattr": force_setattr, "Decimal": Decimal, "UTC": UTC}
     source = "\n".join(["def check(o):", *_indented(_lines(cls, "o", texts)), "    return True"])
@@ -83,12 +81,12 @@ def settle(cls: type[Struct], texts: Texts) -> Callable[[Struct], bool]:
     return scope["check"]
 
 
-def _lines(cls: type[Struct], o: str, texts: Texts) -> Iterator[str]:
+def _lines(cls: type[Struct], o: str, texts: int) -> Iterator[str]:
     for field in msgspec.structs.fields(cls):
         yield from _lines_of_field(field, o, texts)
 
 
-def _lines_of_field(field, o: str, texts: Texts) -> Iterator[str]:
+def _lines_of_field(field, o: str, texts: int) -> Iterator[str]:
     kinds, _ = without_null(field.type)
     kind, extra = _bare(kinds[0])
     name = field.name
@@ -104,7 +102,7 @@ def _lines_of_field(field, o: str, texts: Texts) -> Iterator[str]:
         yield from _lines_of_part(PART, name, kind, o, texts)
 
 
-def _lines_of_text(name: str, extra: dict, o: str, texts: Texts) -> Iterator[str]:
+def _lines_of_text(name: str, extra: dict, o: str, texts: int) -> Iterator[str]:
     kind = extra["kind"]
     if kind == "identity":
         yield BLANK.format(o=o, name=name)
@@ -112,18 +110,18 @@ def _lines_of_text(name: str, extra: dict, o: str, texts: Texts) -> Iterator[str
         yield DEGREES.format(o=o, name=name, limit=extra["limit"])
     elif kind == "currency":
         yield CURRENCY.format(o=o, name=name)
-    elif texts != Texts.PLAIN:
+    elif texts != PLAIN:
         yield TEXT.format(o=o, name=name, is_fine=_is_fine(kind, texts))
 
 
-def _lines_of_list(name: str, kind, extra: dict, o: str, texts: Texts) -> Iterator[str]:
+def _lines_of_list(name: str, kind, extra: dict, o: str, texts: int) -> Iterator[str]:
     if _is_struct(kind):
         yield from _lines_of_part(PARTS, name, kind, o, texts)
-    elif kind is str and texts != Texts.PLAIN:
+    elif kind is str and texts != PLAIN:
         yield LIST.format(o=o, name=name, is_fine=_is_fine(extra["kind"], texts))
 
 
-def _lines_of_part(head: str, name: str, cls: type[Struct], o: str, texts: Texts) -> Iterator[str]:
+def _lines_of_part(head: str, name: str, cls: type[Struct], o: str, texts: int) -> Iterator[str]:
     inner = f"{o}_{name}"
     lines = list(_lines(cls, inner, texts))
     if lines:
@@ -131,7 +129,7 @@ def _lines_of_part(head: str, name: str, cls: type[Struct], o: str, texts: Texts
         yield from _indented(lines)
 
 
-def _is_fine(kind: str, texts: Texts) -> str:
+def _is_fine(kind: str, texts: int) -> str:
     return IS_FINE["text" if kind == "text" else "code", texts]
 
 

@@ -4,7 +4,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import islice
@@ -85,18 +85,20 @@ class Version:
         if not isinstance(sent, dict):
             raise InvalidObject([Problem("", "expected an object")])
         missing, unexpected = self._missing(kind, sent)
-        judged = reader.judge(self.upgrade(kind, sent, owner), v230.OBJECTS[kind], texts_of(body))
-        if judged.object is not None and not (judged.warnings or missing or unexpected):
-            return Reading(judged.object, [])
+        canonical = self.upgrade(kind, sent, owner)
+        usual = reader.usual_object(canonical, v230.OBJECTS[kind], texts_of(body))
+        if usual is not None and not missing and not unexpected:
+            return Reading(usual, [])
+        judged = reader.collected(canonical, v230.OBJECTS[kind])
         if judged.problems or missing:
             raise InvalidObject(_unique([*self._spelt(kind, judged.problems), *missing]))
         return Reading(judged.object, [*self._spelt(kind, judged.warnings), *unexpected])
 
-    def _missing(self, kind: str, sent: dict) -> tuple[list[Problem], list[Problem]]:
+    def _missing(self, kind: str, sent: dict) -> tuple[Sequence[Problem], Sequence[Problem]]:
         """Fields that are required, and fields that are only expected."""
         demanded = self._demanded.get(kind)
         if demanded is None or demanded.are_met(sent):
-            return [], []
+            return NOTHING_MISSING
         return _missing(self._required.get(kind), sent), _missing(self._expected.get(kind), sent)
 
     def _spelt(self, kind: str, findings: list) -> list[Problem]:
@@ -163,6 +165,8 @@ class Version:
         """2.1.1 has no code for an unknown token (status_codes, 2xxx)."""
         return 2001 if code == 2004 and not self.knows_unknown_token else code
 
+
+NOTHING_MISSING = (), ()
 
 NOBODY = Party("", "")
 """Objects that belong to no party need no owner."""
