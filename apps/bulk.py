@@ -87,13 +87,23 @@ def _execute(sql: str, arrays: list[list]) -> list[tuple]:
 def run_prepared(statement: str, values: dict | Sequence) -> list[tuple]:
     """Run a frequent statement that does a message's whole work: planning it anew each time takes longer than that.
 
-    Parameters are bound by the server, so a bare NULL may need a cast. Each connection prepares it once.
+    Parameters are bound by the server, so a bare NULL may need a cast. Each connection prepares it once, and keeps the
+    cursor, which knows by then how its values are written and read. They are read in binary: in text, Django's own
+    reader of times would do it in Python.
     """
     database = connections[DEFAULT_DB_ALIAS]  # `connection` looks it up anew for each of its attributes
     database.ensure_connection()
-    database.connection.prepare_threshold = 0
-    with database.wrap_database_errors, psycopg.Cursor(database.connection) as cursor:
-        return cursor.execute(statement, values, prepare=True).fetchall()
+    with database.wrap_database_errors:
+        return _cursor_of(database.connection, statement).execute(statement, values, prepare=True).fetchall()
+
+
+def _cursor_of(line: psycopg.Connection, statement: str) -> psycopg.Cursor:
+    kept = line.__dict__.setdefault("cursors_of_statements", {})
+    if statement not in kept:
+        line.prepare_threshold = 0
+        kept[statement] = psycopg.Cursor(line)
+        kept[statement].format = psycopg.pq.Format.BINARY
+    return kept[statement]
 
 
 def _element_type(field: models.Field) -> str:

@@ -33,6 +33,12 @@ LIMITS = {"PATCH": reader.PATCH_LIMIT}
 JSON = re.compile(r"(?:application/(?:[\w.-]+\+)?json|text/plain)\s*(?:;|\Z)", re.IGNORECASE | re.ASCII)
 """Text too: wsgiref says so where the sender said nothing, and a body that is no JSON is refused anyway (TR-09)."""
 
+ROUTING = {
+    "from": ("HTTP_OCPI_FROM_COUNTRY_CODE", "HTTP_OCPI_FROM_PARTY_ID"),
+    "to": ("HTTP_OCPI_TO_COUNTRY_CODE", "HTTP_OCPI_TO_PARTY_ID"),
+}
+"""The headers that name a party (transport_and_format, Message Routing)."""
+
 ACCEPTABLE_ID = re.compile(r"[!-~]{1,64}")
 RETRY_AFTER_S = 5
 
@@ -162,9 +168,6 @@ class PartnerView(APIView):
             return NO_KEY
         return self._key("from")
 
-    def _header(self, name: str) -> str:
-        return self.http_request.headers.get(name, "").strip()
-
     def _check_routing(self) -> None:
         """From one of the caller's parties, to us (TR-24). Who leaves it out speaks for itself (TR-23)."""
         if self.is_registration:
@@ -184,7 +187,12 @@ class PartnerView(APIView):
         return key_of(*self._parts(side))
 
     def _parts(self, side: str) -> tuple[str, str]:
-        return self._header(f"OCPI-{side}-country-code"), self._header(f"OCPI-{side}-party-id")
+        country_code, party_id = ROUTING[side]
+        return self._header(country_code), self._header(party_id)
+
+    def _header(self, name: str) -> str:
+        """By its name in WSGI: a dict of all headers by their own names would be made for each request."""
+        return self.http_request.META.get(name, "").strip()
 
     def _check_body(self) -> None:
         """Judged by its headers, before a byte of it is read (trust S25, S35)."""
@@ -261,7 +269,7 @@ class PartnerView(APIView):
 
     @cached_property
     def correlation_id(self) -> str:
-        given = self._header("X-Correlation-ID")
+        given = self._header("HTTP_X_CORRELATION_ID")
         return given if ACCEPTABLE_ID.fullmatch(given) else self.request_id
 
     def _failed(self, error: Exception) -> HttpResponse:

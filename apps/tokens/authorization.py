@@ -3,10 +3,12 @@
 Opening hours and the state of the charge point do not count (TOK-06), and nothing is asked of anybody else.
 """
 
+import hmac
 import json
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 from django.utils.crypto import salted_hmac
 
@@ -113,4 +115,9 @@ def _reference(partner_id: int, uid: str, token_type: str, location: str, now: d
     Keyed, so that nobody guesses it. Two grants more than `SAME_TAP` apart never share one.
     """
     told = json.dumps([partner_id, uid.upper(), token_type, location, int(now.timestamp() // SAME_TAP.total_seconds())])
-    return uuid.UUID(bytes=salted_hmac(__name__, told, algorithm="sha256").digest()[:16], version=4)
+    return uuid.UUID(bytes=hmac.digest(_reference_key(), told.encode(), "sha256")[:16], version=4)
+
+
+@cache
+def _reference_key() -> bytes:
+    return salted_hmac(__name__, "references", algorithm="sha256").digest()

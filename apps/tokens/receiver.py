@@ -14,6 +14,8 @@ from .cards import describe
 from .listing import MOST, read_page
 from .models import Token
 
+TYPES = frozenset(Token.Type.values)
+
 
 class TokenList(PartnerView):
     """GET: all tokens, also those that may not charge; a page at a time."""
@@ -48,6 +50,6 @@ class Authorize(PartnerView):
 def token_type(query) -> str:
     """2.1.1 calls the parameter `type` in one place and `token_type` in another (TOK-02)."""
     asked = (query.get("type") or query.get("token_type") or Token.Type.RFID).upper()
-    if asked not in Token.Type.values:
+    if asked not in TYPES:
         raise InvalidObject([Problem("type", f"{asked} is not a type of token")])
     return asked
