@@ -260,9 +260,12 @@ def _without_identity(cdr: dict) -> dict:
 
 IDENTITY = ("country_code", "party_id", "id", "last_updated")
 
-_LAST_UPDATED = re.compile(rb'"last_updated":"[^"]*",?')
+_LAST_UPDATED = re.compile(rb'"last_updated":"[^"]*"(?=}\Z)')
 
 
 def content_hash(struct: msgspec.Struct) -> bytes:
-    """What an object says, whenever it was updated: some partners renew last_updated at every publishing (TR-20)."""
+    """What an object says, whenever it was updated: some partners renew last_updated at every publishing (TR-20).
+
+    The dates of its parts are of what it says: by them a part may be newer than the one we have, though it looks alike.
+    """
     return hashlib.sha256(_LAST_UPDATED.sub(b"", msgspec.json.encode(struct))).digest()

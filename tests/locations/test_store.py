@@ -144,6 +144,18 @@ def test_after_a_change_below_it_the_same_location_is_written_again(put, party):
     assert Evse.objects.get().status == "AVAILABLE"
 
 
+def test_states_of_one_second_that_differ_in_the_date_of_an_evse_alone_are_two(put):
+    """Of them the last to arrive counts, but for what is older in it; so what is pulled then must not look known."""
+
+    def state(status, at):
+        return location(last_updated=NEWER, evses=[evse("A", status=status, last_updated=at)])
+
+    put(state("CHARGING", NEWER))
+    put(state("AVAILABLE", AT))
+    put(state("AVAILABLE", NEWER))
+    assert Evse.objects.get(uid="A").status == "AVAILABLE"
+
+
 def test_a_connector_raises_its_parents(put, party):
     put(location())
     (body,) = encoded(evse()["connectors"][0] | {"id": "2", "max_amperage": 16, "last_updated": NEWER})
