@@ -6,17 +6,17 @@ from functools import cache
 
 from celery import current_app
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
+from apps.postgresql.base import impatient
 from emsp import metrics as backlog
 from emsp import stopping
 
-DATABASE_PATIENCE_MS = 2000
 BROKER_PATIENCE_S = 2
 TEXT = "text/plain; charset=utf-8"
 
@@ -48,8 +48,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 def database() -> str:
     """What is wrong with it, in a word; empty when nothing is."""
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL statement_timeout = {DATABASE_PATIENCE_MS}")
+        with impatient(), connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError:
         return "unreachable"
@@ -58,7 +57,8 @@ def database() -> str:
 
 def migrations() -> str:
     try:
-        missing = known_migrations() - set(MigrationRecorder(connection).applied_migrations())
+        with impatient():
+            missing = known_migrations() - set(MigrationRecorder(connection).applied_migrations())
     except DatabaseError:
         return "unknown"
     return f"{len(missing)} to be applied" if missing else ""

@@ -112,7 +112,8 @@ TEMPLATES = [
 ]
 
 # Connections are kept: opening one per request made a CDR three to seven times slower.
-DATABASES = {"default": Env.db_url_config(required("DATABASE_URL", local.database_url))}
+DATABASES = {"default": Env.db_url_config(required("DATABASE_URL", local.database_url), engine="apps.postgresql")}
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 2)  # seconds, the least that libpq knows
 DATABASES["default"] |= {"CONN_MAX_AGE": env.int("CONN_MAX_AGE", default=60), "CONN_HEALTH_CHECKS": True}
 
 # People

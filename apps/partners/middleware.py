@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from apps.ocpi import envelope
 from apps.ocpi.errors import OcpiError, UnknownObject
+from apps.postgresql.base import impatient
 
 from .receiver import ACCEPTABLE_ID, headers_of, unavailable
 
@@ -32,7 +33,8 @@ class Ocpi:
             return self.get_response(request)
         try:
             request.get_host()
-            response = _view(request)
+            with impatient():
+                response = _view(request)
         except Exception as error:  # what the frame of the views could not catch, or never saw
             response = _apology(_foreseen(error), request)
         response.headers["X-Content-Type-Options"] = "nosniff"  # it repeats what strangers sent

@@ -6,6 +6,8 @@ import http.client
 import io
 import json
 import threading
+import time
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,6 +17,7 @@ from django.urls import path
 from apps.partners import credentials
 from apps.partners.models import CredentialsToken, Exchange, Partner, Quarantined
 from apps.partners.receiver import OwnedView, PartnerView
+from apps.postgresql import base as postgresql
 from emsp import urls
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -209,6 +212,32 @@ def test_a_lost_database_is_503(caller):
     said = is_envelope(caller.call("GET", "unplugged"), 503, 3000)
     assert "lost" not in said
     assert int(caller.call("GET", "unplugged").headers["Retry-After"]) > 0
+
+
+def test_a_database_that_does_not_answer_is_503_soon_and_then_at_once(caller):
+    """A lock stands for a server that stands still: neither says anything."""
+    with locked("partners_credentialstoken"):
+        first, again = (timed(lambda: is_envelope(caller.call("GET", "/ocpi/versions"), 503, 3000)) for _ in range(2))
+    time.sleep(postgresql.PAUSE_S)
+    assert (first < postgresql.LONGEST_S + 1, again < postgresql.PAUSE_S / 2) == (True, True)
+    assert caller.call("GET", "/ocpi/versions").status_code == 200
+
+
+@contextmanager
+def locked(table):
+    hand = connections.create_connection("default")
+    try:
+        hand.set_autocommit(False)
+        hand.cursor().execute(f"LOCK TABLE {table}")
+        yield
+    finally:
+        hand.close()
+
+
+def timed(act):
+    began = time.monotonic()
+    act()
+    return time.monotonic() - began
 
 
 def test_a_connection_that_died_while_it_was_kept_is_not_noticed(caller, client):
