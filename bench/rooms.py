@@ -30,12 +30,12 @@ def operator(bodies: list[bytes], folder: Path) -> Iterator[str]:
     """Somebody who serves these bodies; where."""
     file = folder / "bodies.jsonl"
     file.write_bytes(b"\n".join(bodies))
-    served = subprocess.Popen([sys.executable, "-m", "bench.operator", str(file)], stdout=subprocess.PIPE, text=True)
-    try:
-        yield f"http://127.0.0.1:{served.stdout.readline().strip()}"
-    finally:
-        served.terminate()
-        served.wait()
+    command = [sys.executable, "-m", "bench.operator", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served:
+        try:
+            yield f"http://127.0.0.1:{served.stdout.readline().strip()}"
+        finally:
+            served.terminate()
 
 
 def pulls(partner: Partner, uids: list[str], size: int, folder: Path) -> Iterator[Measure]:

@@ -179,6 +179,7 @@ _static = (
     else "whitenoise.storage.CompressedManifestStaticFilesStorage"
 )
 MEDIA_ROOT, MEDIA_URL = DATA_DIR / "files", "/files/"  # nothing is served from there
+NUMBERS_FILE = Path(env("NUMBERS_FILE", default=DATA_DIR / "numbers.log"))
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": _static},

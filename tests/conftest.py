@@ -38,6 +38,12 @@ def no_broker():
     current_app.conf.broker_url = "memory://"
 
 
+@pytest.fixture(autouse=True)
+def numbers_of_tests(settings, tmp_path):
+    """Are no numbers of whoever works in this folder."""
+    settings.NUMBERS_FILE = tmp_path / "numbers.log"
+
+
 @pytest.fixture(autouse=True, scope="session")
 def tables_are_emptied_quickly():
     """Tests that commit are cleaned up by TRUNCATE of all tables: a second each, and sealed ones refuse it. Only what

@@ -153,6 +153,10 @@ class TakenOver(Exception):
     """The lease was lost: another process goes on with the run, and what this one had in hand is undone."""
 
 
+NOBODYS_FAULT = (TakenOver, OperationalError, InterfaceError, OSError)
+"""No account's: somebody else is at the run, holds a lock, or the database or the disk went."""
+
+
 @dataclass
 class Turn:
     """A process's turn at a run that it holds the lease of. What it did is added to `outcome`."""
@@ -200,11 +204,7 @@ class Turn:
     def _issue_or_leave(self, batch: Batch) -> None:
         try:
             self._issue(batch)
-        except (
-            TakenOver,
-            OperationalError,
-            InterfaceError,
-        ):  # somebody else's, or the database went: no fault of the account
+        except NOBODYS_FAULT:
             raise
         except Exception as error:
             log.exception("Account %s could not be issued", batch.account_ids[0])

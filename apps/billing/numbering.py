@@ -5,6 +5,7 @@ Never a sequence of the database and never max()+1: both lose or repeat numbers 
 
 from datetime import date
 
+from .highwater import mark
 from .models import LegalEntity, NumberSeries, TaxRegistration
 
 OCR_LENGTH = 25
@@ -24,13 +25,15 @@ def lock_series(registration: TaxRegistration) -> dict[str, NumberSeries]:
 def take_numbers(series: NumberSeries, count: int, issued_on: date) -> range:
     """The next `count` numbers of a series that this transaction has locked. A rollback gives them all back.
 
-    Raises SeriesMissing for a day before the last that was issued on: numbers and dates go up together (BIL-72).
+    They are marked outside the database too. Raises SeriesMissing for a day before the last that was issued on: numbers
+    and dates go up together (BIL-72).
     """
     if series.last_issued_on and issued_on < series.last_issued_on:
         raise SeriesMissing(f"{series}: nothing is issued before {series.last_issued_on}, when the last one was")
     first = series.next_number
     series.next_number, series.last_issued_on = first + count, issued_on
     series.save(update_fields=["next_number", "last_issued_on"])
+    mark(series, first + count - 1, issued_on)
     return range(first, series.next_number)
 
 

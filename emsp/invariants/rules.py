@@ -217,25 +217,35 @@ LEFT JOIN billing_invoiceline shown ON shown.charge_id = charge.reverses_id
 WHERE note.kind = 'CREDIT_NOTE' AND shown.invoice_id IS DISTINCT FROM note.corrects_id""",
 )
 
+
+def _lost(after: str, before: str) -> str:
+    """How many numbers of a series between two are known to be on documents that a restore lost."""
+    return f"""(SELECT coalesce(sum(lost.last - lost.first + 1), 0) FROM billing_lostnumbers lost
+    WHERE lost.series_id = {after}.series_id AND lost.first > {after}.sequence AND lost.last < {before})"""
+
+
 NUMBERS = _all_of(
-    """
+    f"""
 WITH told AS (
     SELECT *, lag(sequence) OVER before AS sequence_before, lag(issued_on) OVER before AS issued_before
     FROM billing_invoice WINDOW before AS (PARTITION BY series_id ORDER BY sequence, id)
 )
 SELECT number, CASE
-    WHEN sequence = sequence_before THEN 'its place in the series is taken twice'
-    WHEN sequence <> sequence_before + 1 THEN concat(sequence - sequence_before - 1, ' numbers before it are missing')
+    WHEN told.sequence = sequence_before THEN 'its place in the series is taken twice'
+    WHEN told.sequence <> expected THEN concat(told.sequence - expected, ' numbers before it are missing')
     WHEN issued_on < issued_before THEN concat('is of ', issued_on, ', the one before it of ', issued_before)
-    ELSE concat('is number ', sequence, ' of its series')
+    ELSE concat('is number ', told.sequence, ' of its series')
 END
-FROM told WHERE sequence <> sequence_before + 1 OR issued_on < issued_before
-    OR right(number, greatest(6, length(sequence::text))) <> lpad(sequence::text, greatest(6, length(sequence::text)), '0')""",
-    """
-SELECT series.prefix, concat('its next number is ', series.next_number, ', its last one was ', given.last)
+FROM told CROSS JOIN LATERAL (SELECT series_id, sequence_before AS sequence) last
+CROSS JOIN LATERAL (SELECT sequence_before + 1 + {_lost("last", "told.sequence")} AS expected) known
+WHERE told.sequence <> expected OR issued_on < issued_before
+    OR right(number, greatest(6, length(told.sequence::text)))
+        <> lpad(told.sequence::text, greatest(6, length(told.sequence::text)), '0')""",
+    f"""
+SELECT series.prefix, concat('its next number is ', series.next_number, ', its last one was ', given.sequence)
 FROM billing_numberseries series
-JOIN (SELECT series_id, max(sequence) AS last FROM billing_invoice GROUP BY series_id) given ON given.series_id = series.id
-WHERE series.next_number <> given.last + 1""",
+JOIN (SELECT series_id, max(sequence) AS sequence FROM billing_invoice GROUP BY series_id) given ON given.series_id = series.id
+WHERE series.next_number <> given.sequence + 1 + {_lost("given", "series.next_number")}""",
     "SELECT number, count(*) || ' documents have it' FROM billing_invoice GROUP BY number HAVING count(*) > 1",
     """
 SELECT invoice.number, CASE WHEN document.id IS NULL THEN 'its document is lost'

@@ -1,7 +1,7 @@
 from .charges import Charge, Held, Netting, Payable
 from .invoices import Document, Invoice, InvoiceLine, InvoiceRun, Payment, TaxSubtotal
 from .plans import Plan, PlanPrice, Subscription
-from .seller import LegalEntity, NumberSeries, TaxRegistration
+from .seller import LegalEntity, LostNumbers, NumberSeries, TaxRegistration
 from .vat import VatRate
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "InvoiceLine",
     "InvoiceRun",
     "LegalEntity",
+    "LostNumbers",
     "Netting",
     "NumberSeries",
     "Payable",

@@ -69,3 +69,25 @@ class NumberSeries(models.Model):
 
     def __str__(self) -> str:
         return f"{self.prefix}… {self.get_kind_display()}"
+
+
+class LostNumbers(models.Model):
+    """Numbers on documents that customers have and this database lost: they were issued after the backup it came from.
+
+    They are why a series may have a gap, and never go (BIL-70, trust R25).
+    """
+
+    series = models.ForeignKey(NumberSeries, models.PROTECT, related_name="lost")
+    first = models.PositiveIntegerField()
+    last = models.PositiveIntegerField()
+    noted_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "lost numbers"
+        constraints = [
+            models.CheckConstraint(condition=models.Q(first__lte=models.F("last")), name="lost_numbers_in_order"),
+            models.UniqueConstraint(fields=["series", "first"], name="lost_numbers_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.series.prefix} {self.first} to {self.last}"

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from apps.billing import exports, invoicing
+from apps.billing import exports, highwater, invoicing
 from apps.billing.outcome import Outcome
 from apps.billing.readiness import NotReady
 
@@ -26,7 +26,7 @@ def month(text: str) -> date:
 
 
 class Command(BaseCommand):
-    help = "Preview or issue a month's invoices and credit notes, and export them."
+    help = "Preview or issue a month's invoices and credit notes, export them, and mend their numbers after a restore."
 
     def add_arguments(self, parser):
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -41,8 +41,11 @@ class Command(BaseCommand):
         exporting.add_argument("--format", choices=sorted(exports.FORMATS), required=True)
         exporting.add_argument("--out", required=True, metavar="FILE", help="- is stdout")
 
+        numbering = verbs.add_parser("numbers", help="after a restore: give no number again that FILE names")
+        numbering.add_argument("--given", required=True, metavar="FILE", help="NUMBERS_FILE as it was kept outside")
+
     def handle(self, *, verb, **options):
-        return self.run(**options) if verb == "run" else self.export(**options)
+        return {"run": self.run, "export": self.export, "numbers": self.numbers}[verb](**options)
 
     def run(self, *, period: date, issue: bool, json: bool, **_options):
         try:
@@ -52,6 +55,17 @@ class Command(BaseCommand):
         except invoicing.TakenOver as error:
             raise CommandError(str(error)) from error
         self.stdout.write(as_json(outcome) if json else as_text(outcome))
+
+    def numbers(self, *, given: str, **_options):
+        try:
+            with Path(given).open() as lines:
+                lost = highwater.skip_given(lines, timezone.now())
+        except OSError as error:
+            raise CommandError(f"{given}: {error.strerror}") from error
+        except ValueError as error:
+            raise CommandError(f"{given}: {error}") from error
+        told = [f"{one.series.prefix}: {one.first} to {one.last} are lost, {one.last + 1} is next" for one in lost]
+        self.stdout.write("\n".join(told) or "No number was given that is not here.")
 
     def export(self, *, period: date, format: str, out: str, **_options):  # noqa: A002  the option is called so
         try:
