@@ -1,0 +1,154 @@
+"""Migrations after the first release run while everybody works, and beside code that does not know them yet (trust R23, F30).
+
+What a migration may not do is one list, RULES. What it has to do all the same is in WAIVED, with the reason.
+"""
+
+import re
+import threading
+from typing import NamedTuple
+
+import pytest
+from django.apps import apps
+from django.contrib.postgres.operations import AddConstraintNotValid, AddIndexConcurrently, ValidateConstraint
+from django.db import connection, migrations, models, transaction
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.migration import Migration
+
+from tests.deploy.production import manage
+
+RELEASED = {
+    "billing": "0005_lost_numbers", "charging": "0002_sealed_cdrs", "drivers": "0002_contract_number", "emsp": "0002_groups",
+    "locations": "0001_initial", "partners": "0001_initial", "staff": "0001_initial", "tariffs": "0001_initial",
+    "tokens": "0001_initial",
+}  # fmt: skip
+"""The last migration of each app before anybody had data to lose."""
+
+WAIVED: dict[tuple[str, str, str], str] = {}
+"""(app, migration, rule): why it is safe there."""
+
+
+class Rule(NamedTuple):
+    name: str
+    refused: str
+    instead: str
+
+
+RULES = (
+    Rule("index", r"CREATE (UNIQUE )?INDEX (?!CONCURRENTLY)", "AddIndexConcurrently, in a migration with atomic = False"),
+    Rule("default", r"ALTER COLUMN \S+ DROP DEFAULT", "db_default: code of the release before does not know the column"),
+    Rule("no default", r"ADD COLUMN (?!.*\bDEFAULT\b).*NOT NULL", "null=True or db_default"),
+    Rule(
+        "rewrite", r"ADD COLUMN .*\b(gen_random_uuid|random|clock_timestamp|nextval|serial|IDENTITY|STORED)\b",
+        "add it empty, and fill it in batches",
+    ),
+    Rule("type", r"ALTER COLUMN \S+ TYPE", "a new column beside the old one"),
+    Rule("not null", r"ALTER COLUMN \S+ SET NOT NULL", "a CHECK that is added NOT VALID and validated by a migration of its own"),
+    Rule("constraint", r"ADD CONSTRAINT (?!.*NOT VALID).*(CHECK|FOREIGN KEY)", "AddConstraintNotValid, then ValidateConstraint"),
+    Rule("unique", r"ADD CONSTRAINT (?!.*USING INDEX).*(UNIQUE|PRIMARY KEY|EXCLUDE)", "a unique index, made CONCURRENTLY"),
+    Rule("gone", r"DROP (COLUMN|TABLE)|\bRENAME\b", "first a release whose code does without, then a waiver that names it"),
+    Rule("lock", r"^(LOCK|CLUSTER|VACUUM FULL|REINDEX (?!.*CONCURRENTLY))", "nothing: it stops everybody"),
+    Rule("rows", r"^(UPDATE|DELETE|INSERT)\b|CANNOT BE WRITTEN AS SQL", "batches, in a command; a waiver for few rows"),
+)  # fmt: skip
+
+
+def breaks(statements):
+    """Names of rules that these statements of one migration break; a table that it makes is nobody's yet."""
+    made = re.findall(r"CREATE TABLE (\S+)", "\n".join(statements))
+    looked_at = [
+        one for one in statements if not any(re.search(rf"(TABLE|ON) {re.escape(table)}", one) for table in made)
+    ]
+    found = {rule.name for rule in RULES for one in looked_at if re.search(rule.refused, one)}
+    validated = re.findall(r"VALIDATE CONSTRAINT (\S+?);?$", "\n".join(statements), re.MULTILINE)
+    return found | {"constraint" for name in validated if f"ADD CONSTRAINT {name} " in "\n".join(statements)}
+
+
+def sql_of(migration, state):
+    with connection.schema_editor(collect_sql=True, atomic=migration.atomic) as editor:
+        migration.apply(state, editor, collect_sql=True)
+    return [line for line in editor.collected_sql if not line.startswith("--") or "CANNOT BE" in line]
+
+
+def later_migrations():
+    loader = MigrationLoader(connection)
+    ours = {config.label for config in apps.get_app_configs() if config.name.startswith(("apps.", "emsp"))}
+    for label, name in loader.graph.nodes:
+        if label in ours and name > RELEASED.get(label, ""):
+            yield label, name, loader
+
+
+@pytest.mark.django_db
+def test_no_migration_rewrites_locks_or_forgets_what_the_release_before_needs():
+    for label, name, loader in later_migrations():
+        parents = loader.graph.node_map[label, name].parents
+        broken = breaks(sql_of(loader.graph.nodes[label, name], loader.project_state([node.key for node in parents])))
+        waived = {rule for app, migration, rule in WAIVED if (app, migration) == (label, name)}
+        told = [f"{rule.name}: {rule.instead}" for rule in RULES if rule.name in broken - waived]
+        assert not told, (label, name, told)
+        assert waived <= broken, f"{label} {name} needs no waiver for {waived - broken}"
+
+
+COLUMN = {"model_name": "invoicerun", "name": "remark"}
+CHECK = models.CheckConstraint(condition=models.Q(accounts__gte=0), name="accounts_there")
+INDEX = models.Index(fields=["period"], name="run_by_period")
+FORMS = [
+    (migrations.AddField(**COLUMN, field=models.TextField(default="")), {"default"}),
+    (migrations.AddField(**COLUMN, field=models.TextField(db_default="")), set()),
+    (migrations.AddField(**COLUMN, field=models.TextField(null=True)), set()),
+    (migrations.AlterField("invoicerun", "accounts", models.BigIntegerField(default=0)), {"type"}),
+    (migrations.AlterField("invoicerun", "finished_at", models.DateTimeField()), {"not null"}),
+    (migrations.RemoveField("invoicerun", "reached"), {"gone"}),
+    (migrations.RenameField("invoicerun", "reached", "position"), {"gone"}),
+    (migrations.DeleteModel("Payment"), {"gone"}),
+    (migrations.AddIndex("invoicerun", INDEX), {"index"}),
+    (AddIndexConcurrently("invoicerun", INDEX), set()),
+    (migrations.AddConstraint("invoicerun", CHECK), {"constraint"}),
+    (AddConstraintNotValid("invoicerun", CHECK), set()),
+    (migrations.AddConstraint("invoicerun", models.UniqueConstraint(fields=["period"], name="once")), {"unique"}),
+    (migrations.RunSQL("UPDATE billing_invoicerun SET accounts = 0"), {"rows"}),
+    (migrations.RunSQL("LOCK billing_invoicerun"), {"lock"}),
+    (migrations.RunPython(migrations.RunPython.noop), {"rows"}),
+    (migrations.CreateModel("Remark", [("id", models.BigAutoField(primary_key=True)), ("text", models.TextField())]), set()),
+]  # fmt: skip
+
+
+def tried(*operations):
+    migration = Migration("9999_tried", "billing")
+    migration.operations = operations
+    migration.atomic = not any(isinstance(one, AddIndexConcurrently) for one in operations)
+    return breaks(sql_of(migration, MigrationLoader(connection).project_state()))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("operation", "broken"), FORMS, ids=lambda value: type(value).__name__)
+def test_the_rules_know_the_safe_form_of_a_change_from_the_other(operation, broken):
+    assert tried(operation) == broken
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_constraint_is_not_validated_by_the_migration_that_adds_it():
+    assert tried(ValidateConstraint("invoicerun", CHECK.name)) == set()
+    assert tried(AddConstraintNotValid("invoicerun", CHECK), ValidateConstraint("invoicerun", CHECK.name)) == {
+        "constraint"
+    }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_migration_lets_others_pass_and_tries_again():
+    """Somebody uses a table for longer than it waits for a lock: it comes back, and ends well."""
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE billing_lostnumbers CASCADE")
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'billing' AND name = '0005_lost_numbers'")
+    done = []
+    release = threading.Thread(target=lambda: done.append(manage("migrate", "--noinput")))
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK billing_numberseries IN SHARE ROW EXCLUSIVE MODE")
+        release.start()
+        release.join(PATIENCE_S)
+        assert release.is_alive(), done
+    release.join()
+    assert done[0].returncode == 0, done[0].stderr
+    assert "in use by others" in done[0].stderr
+
+
+PATIENCE_S = 8
+"""Longer than the program needs to start, and then to lose its patience once."""
