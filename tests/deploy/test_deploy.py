@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from django.conf import settings
 
 from emsp import metrics
@@ -93,3 +94,67 @@ def test_the_manual_names_what_there_is():
     units = set(re.findall(r"\bemsp-[a-z-]+[a-z](?:\.\w+)?", manual))
     for unit in units:
         assert list(UNITS.glob(f"{unit}*")), unit
+
+
+def variables(text):
+    """Names that a file of settings sets, or offers behind a #."""
+    return set(re.findall(r"^#?\s*([A-Z][A-Z_]+)=", text, re.MULTILINE))
+
+
+EXPLAINED = variables((BASE / ".env.example").read_text())
+COMPOSE = yaml.safe_load((BASE / "compose.yaml").read_text())
+
+
+def test_the_image_copies_what_there_is_and_ignores_nothing_that_it_copies():
+    """Trust that is read, not tried: no Docker builds it here."""
+    ignored = (BASE / ".dockerignore").read_text().splitlines()
+    for line in re.findall(r"^COPY (.*) \S+$", (BASE / "Dockerfile").read_text(), re.MULTILINE):
+        for source in line.split():
+            assert (BASE / source).exists(), source
+            assert f"!{source}" in ignored, source
+    left_out = [line for line in ignored[2:] if not line.startswith(("!", "**"))]
+    assert all((BASE / path).exists() for path in left_out)
+    for path in left_out:
+        name = path.replace("/", ".")
+        importers = [file for file in (BASE / "emsp").glob("*.py") if f"import {name}" in file.read_text()]
+        assert importers == [], f"{path} is not in the image"
+
+
+def test_every_variable_of_a_server_is_explained():
+    told = variables((DEPLOY / "emsp.env.example").read_text())
+    told |= {
+        name
+        for service in COMPOSE["services"].values()
+        if service.get("build")
+        for name in service.get("environment", {})
+    }
+    told |= set(re.findall(r"\$\$?\{(\w+):-", str([one.get("command") for one in COMPOSE["services"].values()])))
+    for unit in UNITS.glob("emsp-*.service"):
+        told |= set(
+            re.findall(r"([A-Z][A-Z_]+)=", " ".join(re.findall(r"^Environment=(.*)$", unit.read_text(), re.MULTILINE)))
+        )
+    dockerfile = (BASE / "Dockerfile").read_text()
+    told |= set(re.findall(r"(?<![=A-Z])([A-Z][A-Z_]+)=", re.sub(r"--\S+", "", dockerfile)))
+    assert told - {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PIP_DISABLE_PIP_VERSION_CHECK"} <= EXPLAINED
+
+
+def test_compose_hangs_together():
+    services = COMPOSE["services"]
+    for name, service in services.items():
+        assert set(service.get("depends_on", {})) <= services.keys(), name
+        assert set(service.get("networks", [])) <= COMPOSE["networks"].keys(), name
+        for volume in service.get("volumes", []):
+            source = re.sub(r"^\$\{\w+:-(.*?)\}", r"\1", volume).split(":")[0]
+            if not source.startswith("./"):
+                assert source in COMPOSE["volumes"], volume
+            elif source not in ("./deploy/tls", "./backups", "./numbers"):
+                assert (BASE / source).exists(), volume
+    for needed, how in services["web"]["depends_on"].items():
+        is_watched = "healthcheck" in services[needed]
+        assert is_watched == (how["condition"] == "service_healthy"), needed
+
+
+def test_the_manual_says_what_nobody_has_tried():
+    manual = (BASE / "docs" / "operations.md").read_text()
+    assert "## Install with Docker (untested)" in manual
+    assert "units untested in action" in manual
