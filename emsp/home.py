@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from django.contrib.auth.models import Group
 from django.db import connection
-from django.db.models import Count, Exists, Model, OuterRef, Q, Sum
+from django.db.models import Count, Exists, Max, Model, OuterRef, Q, Sum
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
@@ -47,6 +47,8 @@ from apps.tokens.models import Authorization, Token, TokenDelivery
 from emsp.models import Invariant
 
 FOUND = 10
+NIGHTLY_H = 26
+"""Hours after which what is done every night is late."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,18 @@ def issued_tile(now: datetime) -> Tile:
     return Tile("Issued", "request_quote", amounts(sums), url_of(Invoice), lines)
 
 
+def invariants_tile(now: datetime) -> Tile:
+    """What was found last, and when; red when something is broken."""
+    rows = list(Invariant.objects.values_list("verdict", "inspected_at"))
+    broken = sum(verdict == Invariant.Verdict.BROKEN for verdict, _ in rows)
+    figure = badge(f"{broken} broken", "bad") if broken else badge("all held", "good")
+    if not rows:
+        return Tile("Invariants", "verified", badge("not looked at yet", "odd"), url_of(Invariant))
+    last = max(inspected_at for _, inspected_at in rows)
+    lines = ((f"{len(rows)} looked at on {timezone.localtime(last):%Y-%m-%d %H:%M}", url_of(Invariant)),)
+    return Tile("Invariants", "verified", figure, url_of(Invariant), lines)
+
+
 def signed(invoices) -> list[tuple[str, Decimal]]:
     """Gross by currency, credit notes taken off."""
     credited = Sum("gross", filter=Q(kind=Invoice.Kind.CREDIT_NOTE), default=Decimal(0))
@@ -191,6 +205,7 @@ TILES: list[tuple[type[Model], Callable[[datetime], Tile]]] = [
     (Cdr, cdrs_tile),
     (Charge, open_tile),
     (Invoice, issued_tile),
+    (Invariant, invariants_tile),
 ]
 
 
@@ -215,6 +230,16 @@ def broken_invariants(now: datetime) -> Iterator[Need]:
     """As the last night found them."""
     for rule in Invariant.objects.filter(verdict=Invariant.Verdict.BROKEN):
         yield Need(rule.count, f"breaks of {rule}", url_of(rule), "bad")
+
+
+def unlooked_invariants(now: datetime) -> Iterator[Need]:
+    """The timetable looks every night: if it did not, it or its worker is not there (trust O7)."""
+    last = Invariant.objects.aggregate(last=Max("inspected_at"))["last"]
+    hours = int((now - last).total_seconds() // 3600) if last else 0
+    if hours > NIGHTLY_H:
+        yield Need(
+            hours, "hours since the invariants were looked at: do beat and worker run?", url_of(Invariant), "bad"
+        )
 
 
 def silent_feeds(now: datetime) -> Iterator[Need]:
@@ -277,6 +302,7 @@ def late_cards(now: datetime) -> Iterator[Need]:
 
 NEEDS: list[tuple[type[Model], Callable[[datetime], Iterator[Need]]]] = [
     (Invariant, broken_invariants),
+    (Invariant, unlooked_invariants),
     (Feed, silent_feeds),
     (Quarantined, quarantine),
     (Cdr, cdrs_of_nobody),

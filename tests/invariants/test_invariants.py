@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.models import F
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.billing.models import (
     Charge,
@@ -342,3 +343,19 @@ def test_what_the_night_found_is_on_the_home_page_until_it_is_mended(world, admi
     tasks.inspect_invariants()
     assert "breaks of I4" not in admin.get(reverse("admin:index")).content.decode()
     assert Invariant.objects.count() == len(inspecting.RULES)
+
+
+def test_the_home_page_says_what_was_found_last_and_when(world, admin):  # noqa: F811
+    """And red what is broken, or that nobody has looked since."""
+    home = reverse("admin:index")
+    assert "not looked at yet" in admin.get(home).content.decode()
+    inspecting.keep(inspecting.inspect(LATER), timezone.now())
+    page = admin.get(home).content.decode()
+    assert "all held" in page
+    assert f"looked at on {timezone.localtime():%Y-%m-%d}" in page
+    Invariant.objects.filter(code="I6").update(verdict=Invariant.Verdict.BROKEN, count=3)
+    Invariant.objects.update(inspected_at=timezone.now() - 2 * DAY)
+    page = admin.get(home).content.decode()
+    assert "1 broken" in page
+    assert "breaks of I6: numbers are given once" in page
+    assert "hours since the invariants were looked at: do beat and worker run?" in page
