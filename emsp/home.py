@@ -37,11 +37,12 @@ from apps.billing.parties import missing_of_seller
 from apps.charging.models import Cdr, Session
 from apps.drivers.models import Account, Contract, Driver
 from apps.locations.models import Location
-from apps.partners.health import is_silent
+from apps.partners.health import is_silent, with_silent_feeds
 from apps.partners.models import Exchange, Feed, Partner, Party, Quarantined
 from apps.staff.models import User
 from apps.staff.office import MOST_COUNTED, ago, badge, format_html_comma, grouped, may_view, money, url_of
 from apps.tariffs.models import Tariff
+from apps.tokens.announcing import could_not_be_told, on_their_way
 from apps.tokens.finding import drivers_like
 from apps.tokens.models import Authorization, Token, TokenDelivery
 from emsp.models import Invariant
@@ -121,10 +122,10 @@ def drivers_tile(now: datetime) -> Tile:
 
 
 def cards_tile(now: datetime) -> Tile:
-    waiting = TokenDelivery.objects.filter(due_at__lte=now)
+    waiting = Token.objects.filter(on_their_way(now))
     lines = (
         (f"{about(Token.objects.filter(blocked_at__isnull=False))} blocked", url_of(Token, blocked_at__isempty=0)),
-        (f"{about(waiting)} on their way to partners", url_of(Partner)),
+        (f"{about(waiting)} on their way to partners", url_of(Token, told="waiting")),
     )
     return Tile("Cards", "contactless", whole(Token), url_of(Token), lines)
 
@@ -140,7 +141,7 @@ def cdrs_tile(now: datetime) -> Tile:
     lines = (
         (f"{about(Cdr.objects.filter(checked_at=None))} with checks due", url_of(Cdr, state="unchecked")),
         (f"{about(Cdr.objects.filter(contract=None))} nobody's yet", url_of(Cdr, state="nobodys")),
-        (f"{about(Held.objects.all())} held", url_of(Cdr, state="held")),
+        (f"{about(Held.objects.filter(is_final=False))} held", url_of(Cdr, state="held")),
     )
     return Tile("CDRs", "receipt", whole(Cdr), url_of(Cdr), lines)
 
@@ -148,11 +149,13 @@ def cdrs_tile(now: datetime) -> Tile:
 def open_tile(now: datetime) -> Tile:
     """Charges that no document shows yet."""
     shown = InvoiceLine.objects.filter(charge=OuterRef("pk"))
-    waiting = Charge.objects.filter(~Exists(shown), netted_at=None, period__gte=first_of_month(now, back=12))
+    since = first_of_month(now, back=12)
+    waiting = Charge.objects.filter(~Exists(shown), netted_at=None, period__gte=since)
     sums = waiting.values_list("currency").annotate(Sum("amount"), Count("pk")).order_by("currency")
     charges = sum(count for _, _, count in sums)
-    lines = ((f"{grouped(charges)} charges", url_of(Charge, state="waiting")), ("Invoice a month", url_of(InvoiceRun)))
-    return Tile("Not invoiced yet", "hourglass_top", amounts(sums), url_of(Charge, state="waiting"), lines)
+    listed = url_of(Charge, state="waiting", period__gte=since)
+    lines = ((f"{grouped(charges)} charges", listed), ("Invoice a month", url_of(InvoiceRun)))
+    return Tile("Not invoiced yet", "hourglass_top", amounts(sums), listed, lines)
 
 
 def issued_tile(now: datetime) -> Tile:
@@ -229,7 +232,7 @@ def feed_row(feed: Feed, now: datetime) -> list:
 def broken_invariants(now: datetime) -> Iterator[Need]:
     """As the last night found them."""
     for rule in Invariant.objects.filter(verdict=Invariant.Verdict.BROKEN):
-        yield Need(rule.count, f"breaks of {rule}", url_of(rule), "bad")
+        yield Need(rule.count, f"Breaks of {rule}", url_of(rule), "bad")
 
 
 def unlooked_invariants(now: datetime) -> Iterator[Need]:
@@ -243,61 +246,67 @@ def unlooked_invariants(now: datetime) -> Iterator[Need]:
 
 
 def silent_feeds(now: datetime) -> Iterator[Need]:
-    rows = Feed.objects.filter(partner__state=Partner.State.CONNECTED)
-    yield Need(sum(is_silent(feed, now) for feed in rows), "feeds of partners are silent", url_of(Partner), "bad")
+    silent = with_silent_feeds(now)
+    yield Need(len(silent), "Partners with silent feeds", url_of(Partner, feeds="silent"), "bad")
 
 
 def quarantine(now: datetime) -> Iterator[Need]:
     rows = Quarantined.objects.filter(state=Quarantined.State.OPEN)
-    yield Need(counted(rows), "objects in quarantine", url_of(Quarantined, state__exact="OPEN"), "bad")
+    yield Need(counted(rows), "Objects in quarantine", url_of(Quarantined, state__exact="OPEN"), "bad")
 
 
 def cdrs_of_nobody(now: datetime) -> Iterator[Need]:
     yield Need(
         counted(Cdr.objects.filter(contract=None)),
-        "CDRs are nobody's: attach the card",
+        "CDRs that are nobody's: attach the card",
         url_of(Cdr, state="nobodys"),
         "bad",
     )
 
 
 def held_cdrs(now: datetime) -> Iterator[Need]:
-    known = Held.objects.filter(cdr__contract__isnull=False)
+    known = Held.objects.filter(cdr__contract__isnull=False, is_final=False)
     by_reason = known.order_by().values_list("code").annotate(count=Count("pk")).order_by("-count")
     for code, count in by_reason[:5]:
-        yield Need(count, f"CDRs held: {code}", url_of(Cdr, state="held"))
+        yield Need(count, f"CDRs held: {code}", url_of(Cdr, state="held", held=code, contract__isnull=0))
 
 
 def incomplete_accounts(now: datetime) -> Iterator[Need]:
     rows = Account.objects.filter(Account.incomplete())
-    yield Need(counted(rows), "accounts lack what invoices must show", url_of(Account, incomplete=1))
+    yield Need(counted(rows), "Accounts that lack what invoices must show", url_of(Account, incomplete=1))
 
 
 def invited_partners(now: datetime) -> Iterator[Need]:
     rows = Partner.objects.filter(state=Partner.State.INVITED)
-    yield Need(counted(rows), "invited partners have not connected yet", url_of(Partner, state__exact="INVITED"), "new")
+    yield Need(
+        counted(rows), "Invited partners that have not connected yet", url_of(Partner, state__exact="INVITED"), "new"
+    )
 
 
 def unrendered(now: datetime) -> Iterator[Need]:
     failed = Document.objects.filter(due_at__isnull=False).exclude(last_error="")
-    yield Need(counted(failed), "documents could not be rendered", url_of(Invoice, pdf="failed"), "bad")
+    yield Need(counted(failed), "Documents that could not be rendered", url_of(Invoice, pdf="failed"), "bad")
 
 
 def broken_off_runs(now: datetime) -> Iterator[Need]:
     rows = InvoiceRun.objects.filter(due_at__isnull=False).exclude(last_error="")
-    yield Need(counted(rows), "invoice runs broke off and are tried again", url_of(InvoiceRun), "bad")
+    yield Need(
+        counted(rows), "Invoice runs that broke off and are tried again", url_of(InvoiceRun, state="broken"), "bad"
+    )
 
 
 def unconfirmed_rates(now: datetime) -> Iterator[Need]:
     """Of countries where we are registered: nothing is issued with them."""
-    ours = TaxRegistration.objects.values("country")
+    ours = sorted(set(TaxRegistration.objects.values_list("country", flat=True)))
     rows = VatRate.objects.filter(confirmed_at=None, country__in=ours)
-    yield Need(counted(rows), "VAT rates wait to be confirmed", url_of(VatRate, confirmed_at__isempty=1))
+    yield Need(
+        counted(rows), "VAT rates to be confirmed", url_of(VatRate, confirmed_at__isempty=1, country__in=",".join(ours))
+    )
 
 
 def late_cards(now: datetime) -> Iterator[Need]:
-    late = TokenDelivery.objects.filter(due_at__isnull=False, attempts__gte=5)
-    yield Need(counted(late), "cards could not be told to partners", url_of(Partner))
+    late = Token.objects.filter(could_not_be_told())
+    yield Need(counted(late), "Cards that partners could not be told of", url_of(Token, told="late"))
 
 
 NEEDS: list[tuple[type[Model], Callable[[datetime], Iterator[Need]]]] = [

@@ -18,6 +18,7 @@ from apps.drivers.admin import cdrs_table
 from apps.locations.admin import PartyFilter
 from apps.partners.ourselves import us
 from apps.staff.office import (
+    Conditions,
     Record,
     Refused,
     Table,
@@ -42,15 +43,10 @@ STATUSES = {"ACTIVE": "new", "PENDING": "new", "COMPLETED": "good", "INVALID": "
 SEVERITIES = {"info": "", "warning": "odd", "hold": "bad", "block": "bad"}
 
 
-class LiveFilter(admin.SimpleListFilter):
+class LiveFilter(Conditions):
     title = "live"
     parameter_name = "live"
-
-    def lookups(self, request, model_admin):
-        return [("1", "charging now")]
-
-    def queryset(self, request, queryset):
-        return queryset.filter(status__in=LIVE) if self.value() == "1" else queryset
+    conditions = {"1": ("charging now", lambda: Q(status__in=LIVE))}
 
 
 @admin.register(Session)
@@ -123,7 +119,7 @@ def dimensions(period: dict) -> str:
     return ", ".join(f"{dimension.get('type')} {dimension.get('volume')}" for dimension in metered) or "–"
 
 
-class StateFilter(admin.SimpleListFilter):
+class StateFilter(Conditions):
     """By where it stands, each by a condition that starts from the few rows it is about."""
 
     title = "state"
@@ -137,13 +133,6 @@ class StateFilter(admin.SimpleListFilter):
         "waiting": ("rated, not invoiced yet", lambda: Q(pk__in=not_invoiced().values("cdr"))),
         "credit": ("credits", lambda: Q(is_credit=True)),
     }
-
-    def lookups(self, request, model_admin):
-        return [(name, label) for name, (label, _) in self.conditions.items()]
-
-    def queryset(self, request, queryset):
-        chosen = self.conditions.get(self.value())
-        return queryset.filter(chosen[1]()) if chosen else queryset
 
 
 def holding():
@@ -216,7 +205,7 @@ class CdrAdmin(Record):
         return rows if is_of_one(request) else rows.defer("body", "content_hash")
 
     def lookup_allowed(self, lookup, value, request):
-        mine = {"contract__driver__id__exact", "contract__id__exact", "token__id__exact"}
+        mine = {"contract__driver__id__exact", "contract__id__exact", "contract__isnull", "token__id__exact"}
         return lookup in mine or super().lookup_allowed(lookup, value, request)
 
     @display(description="Ended", ordering="ended_at")

@@ -17,6 +17,7 @@ from apps.billing.models import Invoice, Plan, Subscription
 from apps.charging.models import Cdr, Session
 from apps.partners.ourselves import us
 from apps.staff.office import (
+    Conditions,
     Page,
     Record,
     Refused,
@@ -124,15 +125,10 @@ def invoices_table(invoices, more: str) -> Table:
     return Table("Invoices", Invoice, headers, rows, more, "Nothing invoiced yet.")
 
 
-class IncompleteFilter(admin.SimpleListFilter):
+class IncompleteFilter(Conditions):
     title = "for its invoices"
     parameter_name = "incomplete"
-
-    def lookups(self, request, model_admin):
-        return [("1", "something is missing")]
-
-    def queryset(self, request, queryset):
-        return queryset.filter(Account.incomplete()) if self.value() == "1" else queryset
+    conditions = {"1": ("something is missing", Account.incomplete)}
 
 
 @admin.register(Account)

@@ -11,6 +11,7 @@ from unfold.enums import ActionVariant
 from apps.ocpi import objects
 from apps.ocpi.errors import InvalidObject, OcpiError, PeerFailed
 from apps.staff.office import (
+    Conditions,
     Page,
     Record,
     Refused,
@@ -35,7 +36,7 @@ from emsp.intakes import INTAKES
 
 from . import handshake, pull, quarantine
 from .forms import ConnectForm, InviteForm, MendForm, PullForm
-from .health import is_silent
+from .health import is_silent, with_silent_feeds
 from .models import CredentialsToken, Endpoint, Exchange, Feed, Partner, Party, Quarantined
 
 STATES = {"CONNECTED": "good", "INVITED": "new", "DISCONNECTED": "bad"}
@@ -80,6 +81,12 @@ class FeedInline(Rows):
         return ", ".join(f"{count} {name}" for name, count in told.items() if count) or "–"
 
 
+class SilentFilter(Conditions):
+    title = "feeds"
+    parameter_name = "feeds"
+    conditions = {"silent": ("silent", lambda: Q(pk__in=with_silent_feeds(timezone.now())))}
+
+
 @admin.register(Partner)
 class PartnerAdmin(Page):
     list_display = [
@@ -92,7 +99,7 @@ class PartnerAdmin(Page):
         "quarantined_count",
         "connected_at",
     ]
-    list_filter = ["state", "role"]
+    list_filter = ["state", "role", SilentFilter]
     search_fields = ["name", "parties__party_id__iexact", "parties__name"]
     search_help_text = "Name, party id"
     readonly_fields = [

@@ -48,6 +48,12 @@ def feed_health(feed: Feed, now: datetime) -> FeedHealth:
     return FeedHealth(feed.module, feed.last_good_at, age, feed.failures, error, is_silent(feed, now))
 
 
+def with_silent_feeds(now: datetime) -> set[int]:
+    """Connected partners that somebody should look at."""
+    feeds = Feed.objects.filter(partner__state=Partner.State.CONNECTED)
+    return {feed.partner_id for feed in feeds if is_silent(feed, now)}
+
+
 def is_silent(feed: Feed, now: datetime) -> bool:
     """Whether the safety net under the pushes of this module has a hole."""
     if feed.last_good_at is None:

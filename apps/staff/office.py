@@ -13,10 +13,11 @@ from urllib.parse import urlencode
 
 import msgspec
 from django.contrib import messages
+from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.checks import ModelAdminChecks
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Model, URLField
+from django.db.models import Model, Q, URLField
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -25,6 +26,7 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
+from django.utils.text import Truncator
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
 from unfold.enums import ActionVariant
@@ -35,6 +37,9 @@ from apps.money import minor_unit
 
 MOST_COUNTED = 10_000
 """A list counts its rows up to here and says "more than" beyond: nobody turns 200 pages, and counting a million is slow."""
+
+LONGEST = 200
+"""Characters of a text in a list; its own page has it all."""
 
 SHOWN = 10
 """Rows of a related table; the list behind its link has the rest."""
@@ -80,11 +85,20 @@ class Table:
 
 
 class Listing(ChangeList):
-    """A list says how many rows it has at its foot, where the count knows where it stopped."""
+    """A list says how many rows it has at its foot, where the count knows where it stopped; of long texts it shows how
+    they begin."""
 
     def get_results(self, request):
         super().get_results(request)
         self.full_result_count = self.result_count
+        for row in self.result_list:
+            vars(row).update(
+                {name: Truncator(text).chars(LONGEST) for name, text in texts_of(row) if len(text) > LONGEST}
+            )
+
+
+def texts_of(row: Model) -> Iterable[tuple[str, str]]:
+    return [(name, value) for name, value in vars(row).items() if isinstance(value, str)]
 
 
 class Page(ModelAdmin):
@@ -165,6 +179,19 @@ class Record(Page):
 
     def has_change_permission(self, request, obj=None) -> bool:
         return False
+
+
+class Conditions(SimpleListFilter):
+    """A list by one of some conditions, each a word in the address, a label and what rows it leaves."""
+
+    conditions: dict[str, tuple[str, Callable[[], Q]]] = {}
+
+    def lookups(self, request, model_admin):
+        return [(name, label) for name, (label, _) in self.conditions.items()]
+
+    def queryset(self, request, queryset):
+        chosen = self.conditions.get(self.value())
+        return queryset.filter(chosen[1]()) if chosen else queryset
 
 
 def is_of_one(request: HttpRequest) -> bool:
@@ -275,7 +302,9 @@ COLOURS = {
 
 def badge(text: object, kind: str = "") -> str:
     """A state as a coloured word; `kind` is good, bad, odd, new or nothing."""
-    shape = "inline-block font-semibold rounded-default text-[11px] uppercase whitespace-nowrap h-6 leading-6 px-2"
+    shape = (
+        "badge inline-block font-semibold rounded-default text-[11px] uppercase whitespace-nowrap h-6 leading-6 px-2"
+    )
     return format_html('<span class="{} {}">{}</span>', shape, COLOURS[kind], text)
 
 

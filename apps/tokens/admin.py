@@ -15,17 +15,26 @@ from apps.drivers.admin import (
     sessions_table,
 )
 from apps.partners.models import Partner
-from apps.staff.office import Page, Record, Table, act, badge, link, moment, once, url_of
+from apps.staff.office import Conditions, Page, Record, Table, act, badge, link, moment, once, url_of
 
-from .announcing import announce
+from .announcing import announce, could_not_be_told, on_their_way
 from .blocking import block_token, unblock_token
 from .models import Authorization, Token
+
+
+class ToldFilter(Conditions):
+    title = "partners"
+    parameter_name = "told"
+    conditions = {
+        "waiting": ("on its way to one", lambda: on_their_way(timezone.now())),
+        "late": ("could not be told", could_not_be_told),
+    }
 
 
 @admin.register(Token)
 class TokenAdmin(Page):
     list_display = ["uid", "visual_number", "type", "driver", "contract_link", "whitelist", "state"]
-    list_filter = ["type", "whitelist", "is_valid", ("blocked_at", admin.EmptyFieldListFilter)]
+    list_filter = ["type", "whitelist", "is_valid", ("blocked_at", admin.EmptyFieldListFilter), ToldFilter]
     list_select_related = ["contract__driver"]
     search_fields = [
         "uid__istartswith",

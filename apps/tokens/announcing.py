@@ -20,6 +20,9 @@ BEFORE_ALL_ELSE = timedelta(days=365)
 
 NEWLY = timedelta(minutes=10)
 
+PATIENCE = 5
+"""After so many attempts somebody should look at it."""
+
 LISTENING = """partner.state = 'CONNECTED' AND EXISTS (
     SELECT FROM partners_endpoint endpoint
     WHERE endpoint.partner_id = partner.id AND endpoint.identifier = 'tokens' AND endpoint.role = 'RECEIVER')"""
@@ -105,3 +108,13 @@ def _execute(statement: str, parameters: dict) -> int:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return cursor.rowcount
+
+
+def on_their_way(now: datetime) -> Q:
+    """Cards that some partner is to be told of."""
+    return Q(pk__in=TokenDelivery.objects.filter(due_at__lte=now).values("token"))
+
+
+def could_not_be_told() -> Q:
+    """Cards that some partner has not taken for long."""
+    return Q(pk__in=TokenDelivery.objects.filter(due_at__isnull=False, attempts__gte=PATIENCE).values("token"))

@@ -209,7 +209,7 @@ def test_an_account_says_what_its_invoices_miss(admin, company):
     text = page(admin, url_of(account))
     assert "missing: postal code, city, organisation number" in text
     home = page(admin, reverse("admin:index"))
-    assert "accounts lack what invoices must show" in home
+    assert "Accounts that lack what invoices must show" in home
     listed = admin.get(url_of(Account), {"incomplete": "1"}).context["cl"].result_list
     assert list(listed) == [account]
 
@@ -467,7 +467,7 @@ def test_a_run_that_broke_off_is_shown_with_its_reason(admin, charged):
     for url in (url_of(run), url_of(InvoiceRun)):
         assert "broke off, tried again" in page(admin, url)
     assert "somebody holds a lock" in page(admin, url_of(run))
-    assert "invoice runs broke off and are tried again" in page(admin, reverse("admin:index"))
+    assert "Invoice runs that broke off and are tried again" in page(admin, reverse("admin:index"))
 
 
 def test_what_stands_in_the_way_of_issuing_is_named(admin, charged):

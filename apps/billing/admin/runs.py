@@ -5,7 +5,7 @@ from datetime import date
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
-from django.db.models import Case, Count, F, Sum, When
+from django.db.models import Case, Count, F, Q, Sum, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -17,7 +17,7 @@ from apps.billing.forms import RunForm
 from apps.billing.models import Invoice, InvoiceRun
 from apps.billing.outcome import Kept, Outcome
 from apps.billing.readiness import NotReady
-from apps.staff.office import Record, Table, badge, grouped, link, moment, money, url_of
+from apps.staff.office import Conditions, Record, Table, badge, grouped, link, moment, money, url_of
 
 from .documents import payment_state
 from .months import PeriodFilter
@@ -26,12 +26,21 @@ ASK_AGAIN_S = 5
 TOTALS = ["Registration", "Currency", "Documents", "Net", "VAT", "Gross"]
 
 
+class UnderWayFilter(Conditions):
+    title = "state"
+    parameter_name = "state"
+    conditions = {
+        "due": ("under way", lambda: Q(due_at__isnull=False)),
+        "broken": ("broke off", lambda: Q(due_at__isnull=False) & ~Q(last_error="")),
+    }
+
+
 @admin.register(InvoiceRun)
 class InvoiceRunAdmin(Record):
     """Runs as they are; a new one is previewed first, and ordered when it looks right. A worker issues it."""
 
     list_display = ["started", "month", "legal_entity", "documents", "left", "issued_on", "state"]
-    list_filter = [PeriodFilter]
+    list_filter = [UnderWayFilter, PeriodFilter]
     list_select_related = ["legal_entity"]
     fields = [
         ("legal_entity", "month", "issued_on"), ("started", "state", "cutoff_at"), ("progress", "documents"), "trouble",
