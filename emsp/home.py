@@ -180,7 +180,8 @@ def invariants_tile(now: datetime) -> Tile:
         return Tile("Invariants", "verified", badge("not looked at yet", "odd"), url_of(Invariant))
     last = max(inspected_at for _, inspected_at in rows)
     lines = ((f"{len(rows)} looked at on {timezone.localtime(last):%Y-%m-%d %H:%M}", url_of(Invariant)),)
-    return Tile("Invariants", "verified", figure, url_of(Invariant), lines)
+    listed = url_of(Invariant, verdict__exact=Invariant.Verdict.BROKEN) if broken else url_of(Invariant)
+    return Tile("Invariants", "verified", figure, listed, lines)
 
 
 def signed(invoices) -> list[tuple[str, Decimal]]:
@@ -241,7 +242,7 @@ def unlooked_invariants(now: datetime) -> Iterator[Need]:
     hours = int((now - last).total_seconds() // 3600) if last else 0
     if hours > NIGHTLY_H:
         yield Need(
-            hours, "hours since the invariants were looked at: do beat and worker run?", url_of(Invariant), "bad"
+            hours, "Hours since the invariants were looked at: do beat and worker run?", url_of(Invariant), "bad"
         )
 
 

@@ -338,10 +338,10 @@ def test_what_the_night_found_is_on_the_home_page_until_it_is_mended(world, admi
     assert "Invariant I4 is broken" in caplog.text
     rule = Invariant.objects.get(code="I4")
     home = admin.get(reverse("admin:index"))
-    assert [need.count for need in home.context["needs"] if need.text.startswith("breaks of I4")] == [rule.count]
+    assert [need.count for need in home.context["needs"] if need.text.startswith("Breaks of I4")] == [rule.count]
     sql("UPDATE billing_payable SET net = cost_before_taxes FROM charging_cdr cdr WHERE cdr.id = cdr_id")
     tasks.inspect_invariants()
-    assert "breaks of I4" not in admin.get(reverse("admin:index")).content.decode()
+    assert "Breaks of I4" not in admin.get(reverse("admin:index")).content.decode()
     assert Invariant.objects.count() == len(inspecting.RULES)
 
 
@@ -357,5 +357,5 @@ def test_the_home_page_says_what_was_found_last_and_when(world, admin):  # noqa:
     Invariant.objects.update(inspected_at=timezone.now() - 2 * DAY)
     page = admin.get(home).content.decode()
     assert "1 broken" in page
-    assert "breaks of I6: numbers are given once" in page
-    assert "hours since the invariants were looked at: do beat and worker run?" in page
+    assert "Breaks of I6: numbers are given once" in page
+    assert "Hours since the invariants were looked at: do beat and worker run?" in page
