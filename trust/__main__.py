@@ -1,6 +1,7 @@
-"""python -m trust [--seeds N] [--at-once N] [--first SEED]: every scenario in a world of each seed; exit 1 if any came out wrong.
+"""python -m trust [--seeds N] [--at-once N] [--first SEED] [--only GOAL]: every scenario in a world of each seed.
 
-A world is DATA_DIR/trust/SEED; one in which something went wrong stays, logs and ledger with it.
+Exits with 1 if any came out wrong. A world is DATA_DIR/trust/SEED; one in which something went wrong stays, logs and
+ledger with it.
 """
 
 import argparse
@@ -30,20 +31,20 @@ def main() -> int:
     began = time.monotonic()
     seeds = range(options.first, options.first + options.seeds)
     with ThreadPoolExecutor(options.at_once) as hands:
-        rows = [row for world in hands.map(lambda seed: _world(base, seed), seeds) for row in world]
+        rows = [row for world in hands.map(lambda seed: _world(base, seed, options.only), seeds) for row in world]
     wrong = sum(row["verdict"] != "good" for row in rows)
     sys.stdout.write(f"\n{len(rows)} scenarios, {wrong} wrong, {(time.monotonic() - began) / 60:.1f} min\n")
     return int(wrong > 0)
 
 
-def _world(base: Path, seed: int) -> list[dict]:
+def _world(base: Path, seed: int, only: str) -> list[dict]:
     folder = base / str(seed)
     environment = {name: value for name, value in os.environ.items() if name != "PORT"} | {"DATA_DIR": str(folder)}
     _remove(folder, environment)
     folder.mkdir(parents=True)
     out = folder / "rows.json"
     with (folder / "campaign.log").open("wb") as log:  # what the platform says in our process, and our own mistakes
-        command = [sys.executable, "-m", "trust.campaign", str(seed), str(out)]
+        command = [sys.executable, "-m", "trust.campaign", str(seed), str(out), only]
         done = subprocess.run(command, env=environment, stderr=log, check=False)
     rows = json.loads(out.read_text()) if out.exists() else []
     if done.returncode and all(row["verdict"] == "good" for row in rows):
@@ -70,6 +71,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=2, help="how many worlds")
     parser.add_argument("--at-once", type=int, default=2, help="how many of them beside each other")
     parser.add_argument("--first", type=int, default=1, help="the first seed")
+    parser.add_argument("--only", default="", help="only the scenarios of this goal (F25), after the first handshake")
     return parser.parse_args()
 
 

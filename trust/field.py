@@ -41,6 +41,7 @@ LONGEST = timedelta(minutes=80)
 
 CARDS = 90
 SLEEPERS = ("worker", "waits")
+QUEUES = ("roaming", "billing", "driver_waits", "celery")
 
 
 class NotHealed(Exception):
@@ -206,6 +207,26 @@ class Field:
             lost = broker.llen("roaming") + broker.llen("billing")
             broker.flushall()
         return lost
+
+    def hold_messages(self) -> dict[str, list[bytes]]:
+        """Take what waits out of the broker; the workers have to be asleep."""
+        with redis.Redis(unix_socket_path=str(local.valkey().socket)) as broker:
+            held = {queue: broker.lrange(queue, 0, -1) for queue in QUEUES}
+            broker.delete(*QUEUES)
+        return held
+
+    def release_messages(self, held: dict[str, list[bytes]]) -> int:
+        """Put it back in reverse; how many messages that were."""
+        with redis.Redis(unix_socket_path=str(local.valkey().socket)) as broker:
+            for queue, messages in held.items():
+                for message in reversed(messages):  # workers take from the end, where the oldest stood
+                    broker.rpush(queue, message)
+        return sum(map(len, held.values()))
+
+    def drain(self) -> None:
+        """Wait until no message waits and none is being worked on."""
+        with redis.Redis(unix_socket_path=str(local.valkey().socket)) as broker:
+            until(lambda: not any([*map(broker.llen, QUEUES), broker.hlen("unacked")]), "messages wait", 60)
 
     def kill_broker(self) -> None:
         with redis.Redis(unix_socket_path=str(local.valkey().socket)) as broker:

@@ -35,6 +35,13 @@ WHERE payable.id IS NULL
 """
 SESSIONS = "SELECT upper(ocpi_id), status, energy FROM charging_session"
 EVSES = "SELECT upper(uid), status FROM locations_evse"
+EFFECTS = """
+SELECT 'CDRs', count(*) FROM charging_cdr UNION ALL SELECT 'sessions', count(*) FROM charging_session
+UNION ALL SELECT 'EVSEs', count(*) FROM locations_evse UNION ALL SELECT 'cards', count(*) FROM tokens_token
+UNION ALL SELECT 'charges', count(*) FROM billing_charge UNION ALL SELECT 'payables', count(*) FROM billing_payable
+UNION ALL SELECT 'documents', count(*) FROM billing_document
+UNION ALL SELECT 'calls', count(*) FROM partners_exchange WHERE direction = 'OUT'
+"""
 NOT_COMPARED = {"posts", "posts refused"}
 """Attempts: a web worker that dies after it stored a CDR does not say so in the log of messages."""
 
@@ -69,6 +76,11 @@ def complaints(stage: Stage) -> list[str]:
             for fault in found.faults
         ),
     ]
+
+
+def effects() -> dict[str, int]:
+    """How much of everything there is: what is told as counted, and what nothing may add to without a reason."""
+    return dict(rows(EFFECTS))
 
 
 def books(stage: Stage, folder: Path) -> list[str]:
