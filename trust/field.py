@@ -255,6 +255,7 @@ class Field:
         TokenDelivery.objects.update(**moved)
         Document.objects.update(**moved)
         InvoiceRun.objects.update(**moved)
+        InvoiceRun.objects.update(**moved)
 
     def knock(self, times: int = 1) -> None:
         """A round of the timetable at once; the hourly one too."""
@@ -287,12 +288,14 @@ class Field:
         untold = TokenDelivery.objects.exclude(confirmed_version=F("token__version"), due_at=None).count()
         missing = Token.objects.count() - TokenDelivery.objects.count()
         judged = story.is_all_judged(self.stage)
+        left = InvoiceRun.objects.exclude(due_at=None).count()
         unrendered = Document.objects.filter(rendered_at=None).count()
         runs = InvoiceRun.objects.filter(due_at__isnull=False).count()
         found = [f"{feed.module}: {feed.last_error or 'waits'}" for feed in late]
         found += [f"{untold + missing} cards untold"] if untold or missing else []
         found += [] if judged else ["CDRs wait for their verdict"]
         found += [f"{runs} invoice runs are not finished"] if runs else []
+        found += [f"{left} invoice runs go on"] if left else []
         found += [f"{unrendered} documents are not rendered"] if unrendered else []
         return "; ".join(found)
 

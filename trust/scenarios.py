@@ -4,6 +4,7 @@ F1, F2 …: the faults of the catalogue of reliability goals. Where time is comp
 """
 
 import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -215,6 +216,8 @@ def bad_cdrs(field: Field) -> str:
     kept = [Quarantined.objects.get(module="cdrs", body=body, state="OPEN") for body in bad]
     for row, cdr in list(zip(kept, good, strict=True))[::2]:
         quarantine.mend(row, encode(cdr), INTAKES, timezone.now())
+    for row in kept[1::2]:
+        quarantine.dismiss(row, timezone.now())
     return (
         f"{len(bad)} kinds of bad CDRs beside 50 good: each 2001 and kept; every other mended by staff, the rest pulled"
     )
@@ -426,17 +429,48 @@ def _put(emsp: Emsp, module: str, body: dict):
 
 
 def run_killed(field: Field) -> str:
-    """At three places, each deeper than the one before or the same; some batches may have been committed."""
-    period = f"{field.stage.world.month:%Y-%m}"
+    """At three places, each deeper than the one before or the same; then others end it, and die of rendering.
+
+    The others are two runs at once, or the worker, which goes on with a run that was left.
+    """
+    with field.asleep():
+        places = _kill_runs(field)
+        is_by_hand = field.dice.random() < 0.5
+        if is_by_hand:
+            _run_twice(field)
+        field.pass_time()
+    with field.blocked("billing_document") as wait:
+        field.knock()
+        wait()
+        what = field.kill_worker()
+    field.pass_time()
+    field.knock()
+    until(lambda: Document.objects.filter(rendered_at__isnull=False).exists(), "nobody renders", 60)
+    what += f", then of {field.kill_worker()}, with {Document.objects.filter(rendered_at=None).count()} left to render"
+    who = "two runs at once" if is_by_hand else "the worker"
+    return f"kill -9 about to write {', '.join(places)}; {who} went on; kill -9 of {what}"
+
+
+def _kill_runs(field: Field) -> list[str]:
     places = sorted(field.dice.sample(range(len(RUN)), 3))
     for place in places:
         with field.blocked(RUN[place]) as wait:
-            run = command("invoices", "run", "--period", period, "--issue")
+            run = _issue(field)
             wait()
             run.kill()
             run.communicate()
         until_nobody_writes(field, RUN[place])
-    return f"kill -9 about to write {', '.join(RUN[place].removeprefix('billing_') for place in places)}"
+    return [RUN[place].removeprefix("billing_") for place in places]
+
+
+def _run_twice(field: Field) -> None:
+    runs = [_issue(field) for _ in range(2)]
+    said = [run.communicate(timeout=240)[0] for run in runs]
+    _expect(all(run.returncode == 0 for run in runs), f"a run failed: {said}")
+
+
+def _issue(field: Field) -> subprocess.Popen:
+    return command("invoices", "run", "--period", f"{field.stage.world.month:%Y-%m}", "--issue")
 
 
 def until_nobody_writes(field: Field, table: str) -> None:
@@ -445,36 +479,11 @@ def until_nobody_writes(field: Field, table: str) -> None:
         pass
 
 
-def rendering_killed(field: Field) -> str:
-    """Two runs at once issue what is left; the worker dies when it takes the documents, and with some in its hands."""
-    period = f"{field.stage.world.month:%Y-%m}"
-    with field.asleep():
-        runs = [command("invoices", "run", "--period", period, "--issue") for _ in range(2)]
-        said = [run.communicate(timeout=240)[0] for run in runs]
-        _expect(all(run.returncode == 0 for run in runs), f"a run failed: {said}")
-        left = Document.objects.filter(rendered_at=None).count()
-    with field.blocked("billing_document") as wait:
-        field.knock()
-        wait()
-        what = field.kill_worker()
-    field.pass_time()
-    field.knock()
-    rendered = Document.objects.filter(rendered_at__isnull=False)
-    before = rendered.count()
-    until(lambda: rendered.count() > before or not _unrendered(), "nobody renders", 60)
-    what += f", then of {field.kill_worker()}"
-    return f"two runs at once; kill -9 of {what}, with {left - rendered.count() + before} of {left} left to render"
-
-
 def watched(field: Field) -> str:
     """No fault at all, but faults planted in the tables: a check that sees none of them proves nothing."""
     if missed := history.overlooked(field.stage, field.stage.folder.with_name("planted")):
         raise NotHealed(f"nobody noticed: {', '.join(missed)}")
     return f"{len(history.PLANTED) + len(sabotage.SABOTAGES)} faults planted in the tables, each noticed and taken back"
-
-
-def _unrendered() -> bool:
-    return Document.objects.filter(rendered_at=None).exists()
 
 
 SCENARIOS = (
@@ -501,7 +510,6 @@ SCENARIOS = (
     Scenario("F23", "fifty kinds of bad CDRs", bad_cdrs),
     Scenario("F25", "old states in any order", shuffled, span=timedelta(hours=8)),
     Scenario("F26", "partner's clock off", clock_off, span=timedelta(days=2)),
-    Scenario("F3", "invoice run killed", run_killed),
-    Scenario("F3", "worker killed while rendering", rendering_killed, is_issued=True),
+    Scenario("F3", "invoice run and rendering killed", run_killed, is_issued=True),
     Scenario("T2", "the checks themselves", watched, is_issued=True),
 )
