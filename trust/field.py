@@ -166,6 +166,7 @@ class Field:
     def kill_postgresql(self) -> None:
         """kill -9 of the postmaster, and the next one at once: it has to wait until the last backend is gone."""
         os.kill(postmaster(), signal.SIGKILL)
+        until(lambda: not local.postgresql().is_running(), "the postmaster does not die", 10)
         connection.close()
         deadline = time.monotonic() + 60
         while True:
