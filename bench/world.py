@@ -22,6 +22,8 @@ MONTH = date(2026, 10, 1)
 EVSES_PER_LOCATION = 4
 CARDS_PER_ACCOUNT = 10
 OWNER = Party("SE", "LAD")
+PACE = 1000
+"""How fast we are is asked here, not how much we allow: never at the end of it."""
 
 
 def empty() -> None:
@@ -60,7 +62,7 @@ def connect() -> tuple[Partner, str]:
     """A partner as a handshake leaves it, and the token it calls us with."""
     now = timezone.now()
     partner = Partner.objects.create(
-        name="Bench", state=Partner.State.CONNECTED, version="2.2.1", is_private=True, connected_at=now
+        name="Bench", state=Partner.State.CONNECTED, version="2.2.1", is_private=True, connected_at=now, pace=PACE
     )
     partner.outbound_token = sealing.seal(credentials.mint(), peers.place_of_token(partner))
     partner.save()

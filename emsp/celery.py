@@ -35,6 +35,8 @@ app.conf.beat_schedule = {
         "task": "apps.tokens.tasks.enlist_tokens",
         "schedule": crontab(minute="17"),
     },
+    "take what was sent of parties approved since": {"task": "emsp.tasks.take_approved", "schedule": 60},
+    "forget old messages": {"task": "emsp.tasks.forget", "schedule": crontab(minute="23")},
     "look at the invariants": {
         "task": "emsp.tasks.inspect_invariants",
         "schedule": crontab(hour="3", minute="41"),

@@ -3,13 +3,15 @@
 A figure is read only for those who may see what it counts, and counts no further than is cheap (see `office`).
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
 from django.contrib.auth.models import Group
+from django.contrib.postgres.aggregates import ArrayAgg
 from django.db import connection
 from django.db.models import Count, Exists, Max, Model, OuterRef, Q, Sum
 from django.http import HttpRequest
@@ -38,7 +40,7 @@ from apps.charging.models import Cdr, Session
 from apps.drivers.models import Account, Contract, Driver
 from apps.locations.models import Location
 from apps.partners.health import is_silent, with_silent_feeds
-from apps.partners.models import Exchange, Feed, Partner, Party, Quarantined
+from apps.partners.models import Alarm, CredentialsToken, Exchange, Feed, Partner, Party, Quarantined
 from apps.staff.models import User
 from apps.staff.office import MOST_COUNTED, ago, badge, format_html_comma, grouped, may_view, money, url_of
 from apps.tariffs.models import Tariff
@@ -251,6 +253,26 @@ def silent_feeds(now: datetime) -> Iterator[Need]:
     yield Need(len(silent), "Partners with silent feeds", url_of(Partner, feeds="silent"), "bad")
 
 
+def partners_waiting(now: datetime) -> Iterator[Need]:
+    """Of few rows, and in one query. Tokens are renewed every month; after one and a half it is high time (trust S8)."""
+    newest = Max("inbound_tokens__created_at", filter=Q(inbound_tokens__kind=CredentialsToken.Kind.CREDENTIALS))
+    claims = Count("claims", filter=Q(claims__partner=None), distinct=True)
+    alarms = ArrayAgg("alarms__kind", filter=Q(alarms__id__isnull=False, alarms__settled_at=None), distinct=True)
+    rows = Partner.objects.order_by().annotate(newest=newest, claimed=claims, alarmed=alarms)
+    known = list(rows.values_list("state", "newest", "claimed", "alarmed"))
+    for kind, count in Counter(kind for *_, kinds in known for kind in kinds or ()).items():
+        href = url_of(Alarm, settled_at__isempty=1, kind__exact=kind)
+        yield Need(count, f"Alarms: {Alarm.Kind(kind).label}", href, "bad")
+    ages = [now - at for state, at, *_ in known if state == Partner.State.CONNECTED and at is not None]
+    days, kind = (45, "bad") if max(ages, default=timedelta()) > timedelta(days=45) else (30, "odd")
+    aged = sum(age > timedelta(days=days) for age in ages)
+    yield Need(aged, f"Partners with tokens older than {days} days: renew them", url_of(Partner), kind)
+    claimed = sum(count for _, _, count, _ in known)
+    yield Need(claimed, "Parties that wait to be approved for a partner", url_of(Party, claimed_by__isempty=0))
+    invited = sum(state == Partner.State.INVITED for state, *_ in known)
+    yield Need(invited, "Invited partners that have not connected yet", url_of(Partner, state__exact="INVITED"), "new")
+
+
 def quarantine(now: datetime) -> Iterator[Need]:
     rows = Quarantined.objects.filter(state=Quarantined.State.OPEN)
     yield Need(counted(rows), "Objects in quarantine", url_of(Quarantined, state__exact="OPEN"), "bad")
@@ -275,13 +297,6 @@ def held_cdrs(now: datetime) -> Iterator[Need]:
 def incomplete_accounts(now: datetime) -> Iterator[Need]:
     rows = Account.objects.filter(Account.incomplete())
     yield Need(counted(rows), "Accounts that lack what invoices must show", url_of(Account, incomplete=1))
-
-
-def invited_partners(now: datetime) -> Iterator[Need]:
-    rows = Partner.objects.filter(state=Partner.State.INVITED)
-    yield Need(
-        counted(rows), "Invited partners that have not connected yet", url_of(Partner, state__exact="INVITED"), "new"
-    )
 
 
 def unrendered(now: datetime) -> Iterator[Need]:
@@ -322,7 +337,7 @@ NEEDS: list[tuple[type[Model], Callable[[datetime], Iterator[Need]]]] = [
     (TokenDelivery, late_cards),
     (VatRate, unconfirmed_rates),
     (Account, incomplete_accounts),
-    (Partner, invited_partners),
+    (Partner, partners_waiting),
 ]
 
 
@@ -400,6 +415,7 @@ NAVIGATION = {
     "Partners": [
         ("Partners", Partner, "hub"),
         ("Parties", Party, "badge"),
+        ("Alarms", Alarm, "notification_important"),
         ("Quarantine", Quarantined, "medical_services"),
         ("Messages", Exchange, "swap_horiz"),
     ],

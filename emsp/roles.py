@@ -20,6 +20,7 @@ HEALTH = ("emsp.invariant",)
 TRAIL = ("tokens.authorization", "charging.session", "charging.sessionperiod")
 PARTNERS = (
     "partners.partner", "partners.party", "partners.feed", "partners.endpoint", "partners.exchange", "partners.quarantined",
+    "partners.alarm",
     "partners.credentialstoken", "tokens.tokendelivery",
 )  # fmt: skip
 DOCUMENTS = ("billing.invoice", "billing.invoiceline", "billing.taxsubtotal", "billing.payment", "billing.document")
@@ -36,7 +37,8 @@ ROLES: dict[str, dict[str, tuple[str, ...]]] = {
     "operations": {
         "view": (*DRIVERS, *TRAIL, *CHARGING, *PARTNERS, "tariffs.tariffrevision", "billing.payable", *HEALTH),
         "add": ("partners.partner", "tokens.token"),
-        "change": ("partners.partner", "partners.party", "partners.feed", "partners.quarantined", "charging.finding"),
+        "change": ("partners.partner", "partners.party", "partners.feed", "partners.quarantined",
+                   "partners.alarm", "charging.finding"),
     },
     "finance": {
         "view": (*DRIVERS, *CHARGING, *DOCUMENTS, *SALES, *BOOKS, *HEALTH),

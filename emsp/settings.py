@@ -116,6 +116,11 @@ DATABASES = {"default": Env.db_url_config(required("DATABASE_URL", local.databas
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 2)  # seconds, the least that libpq knows
 DATABASES["default"] |= {"CONN_MAX_AGE": env.int("CONN_MAX_AGE", default=60), "CONN_HEALTH_CHECKS": True}
 
+# For one statement. Web sets less for itself (emsp/wsgi.py): somebody waits before a page, or at a charge point.
+STATEMENT_TIMEOUT_S = env.int("STATEMENT_TIMEOUT_S", default=900)
+_options = DATABASES["default"]["OPTIONS"]
+_options["options"] = f"{_options.get('options', '')} -c statement_timeout={STATEMENT_TIMEOUT_S}s".strip()
+
 # People
 AUTH_USER_MODEL = "staff.User"
 PASSWORD_HASHERS = [
@@ -131,7 +136,8 @@ LOGIN_REDIRECT_URL = "admin:index"
 SESSION_COOKIE_AGE = 12 * 60 * 60
 
 # Safety on the wire. Behind a proxy that ends TLS, TRUST_PROXY says that its X-Forwarded-Proto is its own word.
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("TRUST_PROXY", default=False) else None
+TRUST_PROXY = env.bool("TRUST_PROXY", default=False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_PROXY else None
 SECURE_SSL_REDIRECT = IS_HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^ocpi/", r"^(healthz|readyz|metrics)$"]  # OCPI is never redirected; probes come from inside
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31536000) if IS_HTTPS else 0
@@ -161,6 +167,7 @@ UNFOLD = {
         "600": "oklch(51% .09 186)", "700": "oklch(44% .075 188)", "800": "oklch(38% .06 190)",
         "900": "oklch(33% .05 192)", "950": "oklch(24% .04 194)",
     }},
+    "LOGIN": {"form": "apps.staff.forms.LoginForm"},
     "STYLES": ["emsp.home.style"],
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "emsp.home.favicon"}],
     "DASHBOARD_CALLBACK": "emsp.home.dashboard",

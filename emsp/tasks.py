@@ -1,8 +1,12 @@
 import logging
+from itertools import takewhile
 
 from celery import shared_task
 from django.utils import timezone
 
+from apps.partners import exchanges, quarantine
+from apps.staff import logins
+from emsp.intakes import INTAKES
 from emsp.invariants import inspecting
 
 log = logging.getLogger(__name__)
@@ -18,3 +22,17 @@ def inspect_invariants(**_future) -> dict:
         if found.is_broken:
             log.error("Invariant %s is broken %d times: %s", found.code, found.count, found.rule)
     return {found.code: found.count for found in findings}
+
+
+@shared_task
+def take_approved(**_future) -> int:
+    """What partners sent of parties that staff have approved since (trust S10)."""
+    return quarantine.take_approved(INTAKES, timezone.now())
+
+
+@shared_task
+def forget(**_future) -> int:
+    """Messages and failed logins that were kept long enough, so many at a time that nobody waits for it."""
+    now = timezone.now()
+    logins.forget(now)
+    return sum(takewhile(bool, (exchanges.prune(now) for _ in range(20))))

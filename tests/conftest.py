@@ -44,6 +44,14 @@ def numbers_of_tests(settings, tmp_path):
     settings.NUMBERS_FILE = tmp_path / "numbers.log"
 
 
+@pytest.fixture(autouse=True)
+def nobody_has_called_yet():
+    """What one test asked too often is nothing to the next."""
+    from apps.pace import PACE
+
+    PACE.forget()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def tables_are_emptied_quickly():
     """Tests that commit are cleaned up by TRUNCATE of all tables: a second each, and sealed ones refuse it. Only what

@@ -47,6 +47,7 @@ def _played(platform: launch.Platform, seed: int, only: str):
 def _open(platform: launch.Platform, seed: int):
     from django.utils import timezone
 
+    from apps.partners.models import Partner
     from emsp.demo import founding, story
     from emsp.demo.cpo import Operator
     from trust.field import Field, world_of
@@ -56,6 +57,7 @@ def _open(platform: launch.Platform, seed: int):
     month = (timezone.localdate().replace(day=1) - timedelta(days=1)).replace(day=1)
     world = world_of(month, dice)
     founding.found(world, story.us(), timezone.now())
+    Partner.objects.get_or_create(name=story.NAME, defaults={"pace": story.PACE})
     stage = story.Stage(Operator(platform.simulator_data), world, local.data_dir() / "books", _say, _say)
     made = Field(platform, stage, dice)
     made.wait_for_web()

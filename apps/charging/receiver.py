@@ -20,6 +20,7 @@ class Sessions(OwnedView):
     """GET, PUT and PATCH of one session; nothing below it has a URL (SES-02)."""
 
     module = "sessions"
+    is_of_whole_objects = True
     in_one = True
 
     def get(self, request, version, session_id, **owner):
@@ -39,6 +40,7 @@ class Cdrs(PartnerView):
     """POST: a CDR, once and for all. The same again gets the same Location, another of its id 2001 and none (CDR-02)."""
 
     module = "cdrs"
+    paced_as = "cdrs"
     in_one = True
     body_limit = reader.CDR_LIMIT
 

@@ -32,6 +32,8 @@ class LocationView(OwnedView):
 
 
 class Locations(LocationView):
+    is_of_whole_objects = True
+
     def get(self, request, version, location_id, **owner):
         return Response(version.write("location", canonical_location(find_location(self.party, location_id))))
 

@@ -34,10 +34,10 @@ from apps.tokens.announcing import enlist
 from apps.work import ring
 from emsp.intakes import INTAKES
 
-from . import handshake, pull, quarantine
+from . import alarms, handshake, pull, quarantine, scope
 from .forms import ConnectForm, InviteForm, MendForm, PullForm
 from .health import is_silent, with_silent_feeds
-from .models import CredentialsToken, Endpoint, Exchange, Feed, Partner, Party, Quarantined
+from .models import Alarm, CredentialsToken, Endpoint, Exchange, Feed, Partner, Party, Quarantined
 
 STATES = {"CONNECTED": "good", "INVITED": "new", "DISCONNECTED": "bad"}
 PUSH = "apps.tokens.tasks.push_tokens"
@@ -113,7 +113,7 @@ class PartnerAdmin(Page):
     ]
     fieldsets = [
         (None, {"fields": [("name", "role"), ("state_badge", "parties_of", "known_cards")]}),
-        ("Connection", {"fields": [("version", "versions_url", "connected_at"), ("token_form", "is_private")]}),
+        ("Connection", {"fields": [("version", "versions_url", "connected_at"), ("token_form", "is_private", "pace")]}),
     ]
     inlines = [FeedInline]
     actions_list = ["connect"]
@@ -154,6 +154,7 @@ class PartnerAdmin(Page):
         return f"knows {told['known']} of {told['all']} cards as they are" if told["all"] else "none told"
 
     def get_tables(self, request, partner):
+        yield alarms_table(partner)
         yield quarantined_table(partner)
         yield exchanges_table(partner)
         rows = (
@@ -272,6 +273,14 @@ def connected(form: ConnectForm) -> Partner | None:
     return None
 
 
+def alarms_table(partner: Partner) -> Table:
+    rows = (
+        [link(alarm, alarm.get_kind_display()), alarm.reason, alarm.count, moment(alarm.last_at)]
+        for alarm in partner.alarms.filter(settled_at=None)
+    )
+    return Table("Alarms", Alarm, ["What", "Why", "Times", "Last"], rows, empty="None.")
+
+
 def quarantined_table(partner: Partner) -> Table:
     rows = (
         [link(held, held.module), held.ocpi_id or "–", first_reason(held), moment(held.last_seen_at), held.seen]
@@ -323,13 +332,15 @@ def tokens_table(partner: Partner) -> Table:
 class PartyAdmin(Page):
     """Who owns objects. Moving a party to another partner is what lets that partner write for it (decision 16)."""
 
-    list_display = ["__str__", "name", "partner_link"]
-    list_select_related = ["partner"]
+    list_display = ["__str__", "name", "partner_link", "claimed"]
+    list_select_related = ["partner", "claimed_by"]
+    list_filter = [("claimed_by", admin.EmptyFieldListFilter)]
     search_fields = ["party_id__iexact", "name", "country_code__iexact"]
     search_help_text = "Party id, name, country"
-    readonly_fields = ["country_code", "party_id"]
-    fields = [("country_code", "party_id"), "name", "partner"]
+    readonly_fields = ["country_code", "party_id", "claimed"]
+    fields = [("country_code", "party_id"), "name", ("partner", "claimed")]
     autocomplete_fields = ["partner"]
+    actions_detail = ["approve", "reject"]
 
     def has_add_permission(self, request, obj=None):
         """Parties come with invitations and handshakes."""
@@ -338,6 +349,56 @@ class PartyAdmin(Page):
     @display(description="Reached through", ordering="partner__name")
     def partner_link(self, party):
         return link(party.partner)
+
+    @display(description="Waits to be approved for", ordering="claimed_by__name")
+    def claimed(self, party):
+        return link(party.claimed_by)
+
+    @act("Approve", permission="partners.change_party", icon="check",
+         question="The partner that claims it reads and writes for it from now on, and what it sent is taken.")  # fmt: skip
+    def approve(self, request, party, form):
+        try:
+            partner = scope.approve(party)
+        except ValueError as error:
+            raise Refused(str(error)) from error
+        return f"{partner} speaks for {party} now."
+
+    @act("Reject", permission="partners.change_party", icon="block", variant=ActionVariant.DANGER,
+         question="The partner does not speak for it; what it sent of it stays in quarantine.")  # fmt: skip
+    def reject(self, request, party, form):
+        try:
+            scope.reject(party)
+        except ValueError as error:
+            raise Refused(str(error)) from error
+        return f"The claim on {party} is rejected."
+
+
+@admin.register(Alarm)
+class AlarmAdmin(Record):
+    """What partners do that somebody has to look at."""
+
+    list_display = ["last", "partner", "kind", "reason", "count", "state"]
+    list_filter = [("settled_at", admin.EmptyFieldListFilter), "kind", "partner"]
+    list_select_related = ["partner"]
+    fields = [("kind", "partner", "state"), "reason", ("count", "first_at", "last_at", "settled_at")]
+    actions_detail = ["settle"]
+
+    @display(description="Last", ordering="last_at")
+    def last(self, alarm):
+        return moment(alarm.last_at)
+
+    @display(description="State", ordering="settled_at")
+    def state(self, alarm):
+        return badge("settled") if alarm.settled_at else badge("open", "bad")
+
+    @act("Settle", permission="partners.change_alarm", icon="check",
+         question="You have looked at it. If it happens again, it is said again.")  # fmt: skip
+    def settle(self, request, alarm, form):
+        try:
+            alarms.settle(alarm, timezone.now())
+        except ValueError as error:
+            raise Refused(str(error)) from error
+        return "Settled."
 
 
 @admin.register(Exchange)

@@ -81,7 +81,7 @@ def _fields(model, *names: str) -> list:
 
 
 _TOKEN = _fields(CredentialsToken, "id", "partner", "kind", "digest", "expires_at", "first_used_at", "last_used_at")
-_PARTNER = _fields(Partner, "id", "name", "role", "state", "version")
+_PARTNER = _fields(Partner, "id", "name", "role", "state", "version", "pace", "slowed_until")
 _PARTY = _fields(Party, "id", "country_code", "party_id", "partner")
 """What requests need to know; whoever asks for more, as a registration does, fetches it then."""
 
@@ -113,6 +113,12 @@ def find(header: str, now: datetime, owner: Key = NO_KEY, sender: Key = NO_KEY) 
     as_written, *decoded = forms
     found = run_prepared(FIND, [*owner, *sender, as_written, decoded[0] if decoded else as_written, now])
     return _caller(found[0], forms) if found else None
+
+
+def find_dead(header: str) -> CredentialsToken | None:
+    """The token in this Authorization header, where it was good once and is no more."""
+    known = CredentialsToken.objects.filter(digest__in=[digest(form) for form in token_forms(header)])
+    return known.select_related("partner").first()
 
 
 def _caller(row: tuple, forms: dict[bytes, str]) -> Caller:

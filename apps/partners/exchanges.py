@@ -1,14 +1,18 @@
 """The record of OCPI calls, in and out: bytes as they were, for people. No code decides on it.
 
-Neither headers nor anything of the credentials module is in it: there are tokens in both (decision 27).
+Neither headers nor anything of the credentials module is in it: there are tokens in both (decision 27). Whose card it was
+is not in it either: cards and contracts are replaced by marks, which are the same for the same card (trust S41). It is
+kept as long as a question may come up, and no longer.
 """
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from django.db import connection
 
+from apps import marks
 from apps.bulk import run_prepared
 from apps.ocpi.client import Call
 
@@ -37,6 +41,16 @@ RETURNING id
 """In a transaction of its own, which does not wait for the disk: a crash may lose the last half second."""
 
 
+CARDS = frozenset({"tokens", "cdrs", "sessions"})
+CARD = re.compile(rb'("(?:uid|auth_id|contract_id|visual_number|group_id)"\s*:\s*")((?:[^"\\]|\\.)+)')
+"""What tells a card or its holder, where a body is about one; of a location, `uid` is an EVSE."""
+CARD_IN_URL = re.compile(r"(/tokens/(?:[^/?]+/[^/?]+/)?)([^/?]+)(?=/authorize|$|\?)")
+
+USUAL_LIFE = timedelta(days=30)
+LIVES = {"cdrs": timedelta(days=90), "locations": timedelta(days=7)}
+"""For how long messages are kept: CDRs until they are paid for, locations are soon told anew (trust S41)."""
+
+
 class Said(NamedTuple):
     """One exchange; the order is that of the columns."""
 
@@ -58,6 +72,15 @@ class Said(NamedTuple):
     def without_secrets(self) -> "Said":
         return self._replace(request_body=b"", response_body=b"") if self.module in SECRET else self
 
+    def without_cards(self) -> "Said":
+        if self.module not in CARDS:
+            return self
+        return self._replace(
+            url=CARD_IN_URL.sub(lambda match: match[1] + marks.mark(match[2]), self.url),
+            request_body=_without_cards(self.request_body),
+            response_body=_without_cards(self.response_body),
+        )
+
     def bounded(self) -> "Said":
         return self._replace(
             request_body=self.request_body[:LONGEST_BODY], response_body=self.response_body[:LONGEST_BODY]
@@ -66,8 +89,24 @@ class Said(NamedTuple):
 
 def keep(said: Said) -> None:
     """Write it down: in the transaction of the work if there is one, so that both stand or neither (decision 25)."""
-    clean = said.without_secrets().bounded()._replace(url=said.url.replace("\x00", "\ufffd"))
-    run_prepared(KEEP if connection.in_atomic_block else KEEP_LAZILY, clean)
+    clean = said.without_secrets().bounded().without_cards()
+    legible = clean._replace(url=clean.url.replace("\x00", "\ufffd"))
+    run_prepared(KEEP if connection.in_atomic_block else KEEP_LAZILY, legible)
+
+
+def _without_cards(body: bytes) -> bytes:
+    return CARD.sub(lambda match: match[1] + marks.mark(match[2].decode(errors="replace")).encode(), body)
+
+
+def prune(now: datetime, limit: int = 5000) -> int:
+    """Delete so many of those that were kept long enough; how many there were."""
+    usual = Exchange.objects.filter(at__lt=now - USUAL_LIFE).exclude(module__in=LIVES)
+    others = (Exchange.objects.filter(module=module, at__lt=now - life) for module, life in LIVES.items())
+    return sum(_delete(rows.order_by("pk")[:limit]) for rows in (usual, *others))
+
+
+def _delete(rows) -> int:
+    return Exchange.objects.filter(pk__in=list(rows.values_list("pk", flat=True))).delete()[0]
 
 
 def recorder(partner: Partner | None, module: str) -> Callable[[Call], None]:

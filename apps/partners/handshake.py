@@ -6,7 +6,9 @@ leaves everything as it was (CRED-03, CRED-04). Any reply may get lost, and must
 
 import logging
 import re
-from datetime import datetime, timedelta
+import time
+from collections.abc import Callable
+from datetime import datetime
 from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -14,8 +16,8 @@ from urllib.parse import urlsplit
 import msgspec
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
 
+from apps import pace
 from apps.ocpi import modules, objects
 from apps.ocpi.client import Peer
 from apps.ocpi.errors import (
@@ -34,32 +36,23 @@ from apps.work import ring
 from . import credentials, exchanges, ourselves, peers, pull, sealing
 from .credentials import Caller
 from .models import CredentialsToken, Endpoint, Partner, Party
-from .pace import Pace
 from .scope import key_of
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 5
-"""Seconds for each call we make while a partner waits for our answer (trust S11)."""
+"""Seconds for all calls we make while a partner waits for our answer (trust S11)."""
 
 OUR_PATIENCE = 15
 """Seconds for each call of a handshake that we begin; somebody waits before a page."""
 
-HANDSHAKES = Pace(20, timedelta(hours=1))
-"""How often a partner may make us call it back, in each process (trust S11)."""
+Left = Callable[[], float]
+"""Seconds that the next call may take."""
 
 TOKEN = re.compile(r"[!-~]{1,64}")
 REFUSALS = range(2000, 4000)
 OWNERS = frozenset({"CPO", "HUB"})
 """Roles whose parties own what we take."""
-
-
-class TooManyHandshakes(OcpiError):
-    http_status = HTTPStatus.TOO_MANY_REQUESTS
-
-    def __init__(self, retry_after: int):
-        super().__init__("Too many handshakes")
-        self.retry_after = retry_after
 
 
 class Offer(NamedTuple):
@@ -105,7 +98,7 @@ def invite(
     partner.is_private = partner.is_private if partner.is_connected else is_private
     partner.state = partner.state if partner.is_connected else Partner.State.INVITED
     partner.save()
-    owner.partner = partner
+    owner.partner, owner.claimed_by = partner, None
     owner.save()
     open_invitations = credentials.valid(partner, now).filter(kind=CredentialsToken.Kind.INVITATION)
     open_invitations.update(revoked_at=now)
@@ -178,9 +171,7 @@ def _refuse_unregistered(caller: Caller) -> None:
 
 def _accept(caller: Caller, version: Version, theirs: objects.Credentials, now: datetime) -> str:
     partner = caller.partner
-    wait = HANDSHAKES.wait(partner.pk, now)
-    if wait:
-        raise TooManyHandshakes(wait)
+    pace.require((partner.pk, "handshakes"), pace.LIMITS["handshakes"].times(partner.pace))
     _refuse_odd_token(theirs.token)
     offer = _look_back(partner, version, theirs)
     with transaction.atomic():
@@ -204,40 +195,46 @@ def _refuse_odd_token(token: str) -> None:
 def _look_back(partner: Partner, version: Version, theirs: objects.Credentials) -> Offer:
     """The partner's own endpoints, with its own token, in the version it speaks to us (CRED-04)."""
     try:
-        offer = _look(partner, theirs.url, theirs.token, (version,), patience=PATIENCE)
+        offer = _look(partner, theirs.url, theirs.token, (version,), left=_within(PATIENCE))
     except PeerFailed as error:
         raise UnusableClient(f"{error.url or theirs.url}: {error.reason}") from error
     _refuse_incomplete(offer)
     return offer
 
 
+def _within(seconds: float) -> Left:
+    """For calls that share the time: one after the other gets what is left of it."""
+    end = time.monotonic() + seconds
+    return lambda: max(0.001, end - time.monotonic())
+
+
 # Both
 
 
 def _look(
-    partner: Partner, versions_url: str, token: str, ours: tuple[Version, ...], *, patience: float = OUR_PATIENCE
+    partner: Partner, versions_url: str, token: str, ours: tuple[Version, ...], *, left: Left = lambda: OUR_PATIENCE
 ) -> Offer:
     """Versions, and details of the newest that both speak (VER-04). PeerFailed also where the answer makes no sense."""
-    urls, form = _offered_versions(partner, versions_url, token, ours, patience)
+    urls, form = _offered_versions(partner, versions_url, token, ours, left)
     version = best_mutual(urls, ours)
     if version is None:
         spoken = ", ".join(known.number for known in ours)
         raise UnsupportedVersion(f"{versions_url} offers {', '.join(sorted(urls)) or 'no version'}; we speak {spoken}")
     _refuse_foreign_host(versions_url, f"version {version.number}", urls[version.number])
-    peer = _stranger(partner, token, version, form, patience)
+    peer = _stranger(partner, token, version, form, left())
     details = _read(peer.get(urls[version.number]).data, version.read_version_details, urls[version.number]).object
     for endpoint in details.endpoints:
         _refuse_foreign_host(versions_url, endpoint.identifier, endpoint.url)
     return Offer(version, details.endpoints, form)
 
 
-def _offered_versions(partner, versions_url, token, ours, patience) -> tuple[dict[str, str], str]:
+def _offered_versions(partner, versions_url, token, ours, left: Left) -> tuple[dict[str, str], str]:
     """URLs by version. A peer that does not know the token may read it in the other form: tried once (TR-03)."""
     newest = ours[-1]
     forms = _forms(partner.token_form, newest)
     for form in forms:
         try:
-            answer = _stranger(partner, token, newest, form, patience).get(versions_url)
+            answer = _stranger(partner, token, newest, form, left()).get(versions_url)
         except PeerFailed as error:
             if error.http_status != HTTPStatus.UNAUTHORIZED or form == forms[-1]:
                 raise
@@ -351,17 +348,26 @@ def _keep(partner: Partner, offer: Offer, theirs: objects.Credentials, now: date
     """All that a registration leaves behind. Nothing of it is a trust flag: those are ours to set (trust S10)."""
     parties = _claimed(partner, theirs)
     _release(partner, parties)
+    _route(partner, parties)
     partner.state, partner.version = Partner.State.CONNECTED, offer.version.number
     partner.versions_url, partner.token_form = theirs.url, offer.form
     partner.outbound_token = sealing.seal(theirs.token, peers.place_of_token(partner))
     partner.roles = msgspec.to_builtins(theirs.roles)
     partner.connected_at = partner.connected_at or now
     partner.save()
-    named = Party.objects.filter(pk__in=[party.pk for party in parties])
-    named.filter(Q(partner=None) | Q(partner=partner)).update(partner=partner)  # somebody else may have been quicker
     _keep_endpoints(partner, offer)
     pull.open_feeds(partner, now)
     ring("apps.tokens.tasks.sweep_tokens")
+
+
+def _route(partner: Partner, parties: list[Party]) -> None:
+    """Who registers was let in by staff, with the roles it has. What it adds to them later waits for staff (trust S10)."""
+    named = Party.objects.filter(pk__in=[party.pk for party in parties])
+    unrouted = named.filter(partner=None)  # asked again: somebody else may have been quicker
+    if partner.is_connected:
+        unrouted.filter(claimed_by=None).update(claimed_by=partner)
+    else:
+        unrouted.update(partner=partner, claimed_by=None)
 
 
 def _claimed(partner: Partner, theirs: objects.Credentials) -> list[Party]:
@@ -404,6 +410,7 @@ def _release(partner: Partner, kept: list[Party]) -> None:
     for party in partner.parties.exclude(pk__in=[party.pk for party in kept]):
         if key_of(party.country_code, party.party_id) in before:
             Party.objects.filter(pk=party.pk).update(partner=None)
+    partner.claims.exclude(pk__in=[party.pk for party in kept]).update(claimed_by=None)
 
 
 def _keep_endpoints(partner: Partner, offer: Offer) -> None:

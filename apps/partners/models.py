@@ -1,4 +1,5 @@
 import pghistory
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Upper
@@ -8,7 +9,7 @@ from apps.work import Due
 PARTNER_SECRETS = ("outbound_token",)
 
 
-@pghistory.track(exclude=PARTNER_SECRETS)
+@pghistory.track(exclude=(*PARTNER_SECRETS, "slowed_until"))
 class Partner(models.Model):
     """A platform we are connected to: one registration, one pair of credentials tokens, one or more parties."""
 
@@ -45,6 +46,15 @@ class Partner(models.Model):
     )
     outbound_token = models.TextField(blank=True, editable=False, help_text="Sealed; see partners/sealing.py.")
     roles = models.JSONField("roles as the partner sent them", default=list, blank=True, editable=False)
+    pace = models.PositiveSmallIntegerField(
+        default=1,
+        db_default=1,
+        validators=[MinValueValidator(1)],
+        help_text="How many times the usual number of calls it may make (docs/operations.md).",
+    )
+    slowed_until = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Until then it may ask for one card a second."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     connected_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -59,17 +69,22 @@ class Partner(models.Model):
         return self.state == self.State.CONNECTED
 
 
+@pghistory.track()
 class Party(models.Model):
     """Who owns OCPI objects: a country and the three characters registered there. Printed SE*LAD (decision 36).
 
     `partner` is the one connection by which the party is reached now; empty while it has none. Objects stay the
     party's when the connection changes, so a CDR that comes again by another route is the same row (decision 16).
+    `claimed_by` is a partner that says it is its, and waits for staff to say so too (trust S10).
     """
 
     country_code = models.CharField(max_length=2)
     party_id = models.CharField(max_length=3)
     name = models.CharField(max_length=100, blank=True)
     partner = models.ForeignKey(Partner, models.PROTECT, null=True, blank=True, related_name="parties")
+    claimed_by = models.ForeignKey(
+        Partner, models.SET_NULL, null=True, blank=True, editable=False, related_name="claims", db_index=False
+    )
 
     class Meta:
         verbose_name_plural = "parties"
@@ -99,6 +114,32 @@ class CredentialsToken(models.Model):
 
     def __str__(self) -> str:
         return f"token {self.kind} …{self.last_four} of {self.partner}"
+
+
+class Alarm(models.Model):
+    """Something a partner does that somebody has to look at; counted up while it is open."""
+
+    class Kind(models.TextChoices):
+        STALE_TOKEN = "STALE_TOKEN", "a token that is dead was used"
+        GUESSING = "GUESSING", "asks for cards that there are not"
+        HASTE = "HASTE", "calls too often"
+
+    partner = models.ForeignKey(Partner, models.CASCADE, related_name="alarms")
+    kind = models.CharField(max_length=11, choices=Kind.choices)
+    reason = models.TextField()
+    count = models.PositiveIntegerField("times")
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-last_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["partner", "kind"], condition=Q(settled_at=None), name="alarm_open_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.partner}: {self.get_kind_display()}"
 
 
 class Endpoint(models.Model):
@@ -196,7 +237,11 @@ class Quarantined(models.Model):
     body = models.BinaryField(help_text="The object's own bytes, as sent.")
     digest = models.BinaryField(help_text="SHA-256 of the body.")
     context = models.JSONField(default=dict, blank=True, help_text="What the URL said: ids and method.")
-    code = models.CharField(max_length=4, blank=True, help_text="V-code of a CDR's refusal (V-02, V-05).")
+    code = models.CharField(
+        max_length=4,
+        blank=True,
+        help_text="V-02: known with another content; V-05: not the sender's; WAIT: not the sender's yet.",
+    )
     reasons = models.JSONField(help_text="Each problem as path and reason.")
     state = models.CharField(max_length=9, choices=State.choices, default=State.OPEN)
     mended = models.BinaryField(null=True, blank=True)

@@ -10,6 +10,7 @@ from datetime import datetime
 
 import msgspec
 from django.db import connection, transaction
+from django.db.models import F
 
 from apps.bulk import as_json
 from apps.ocpi.errors import InvalidObject, OcpiError, Problem
@@ -17,6 +18,7 @@ from apps.ocpi.versions import VERSIONS, Version
 from apps.partners.models import Partner, Party, Quarantined
 
 LONGEST_ID = 255
+NOT_THEIRS, NOT_YET = "V-05", "WAIT"
 
 KEEP = """
 INSERT INTO partners_quarantined AS kept (
@@ -100,9 +102,22 @@ def retry(row: Quarantined, intakes: Mapping, now: datetime) -> bool:
     except OcpiError as error:
         problems = error.problems if isinstance(error, InvalidObject) else [Problem("", error.message)]
         reasons = _without_nul(problems)
-        Quarantined.objects.filter(pk=row.pk, state=Quarantined.State.OPEN).update(reasons=reasons)
+        Quarantined.objects.filter(pk=row.pk, state=Quarantined.State.OPEN).update(
+            reasons=reasons, code="" if row.code == NOT_YET else row.code
+        )
         return False
     return True
+
+
+def approved():
+    """What was kept because its party was not the sender's yet, and is now."""
+    return Quarantined.objects.filter(state=Quarantined.State.OPEN, code=NOT_YET, party__partner=F("partner"))
+
+
+def take_approved(intakes: Mapping, now: datetime, limit: int = 1000) -> int:
+    """Try them again; how many were taken. What fails for another reason stays for staff, and is not tried again."""
+    rows = list(approved().order_by("pk")[:limit])
+    return sum(retry(row, intakes, now) for row in rows)
 
 
 def dismiss(row: Quarantined, now: datetime) -> None:

@@ -9,6 +9,7 @@ import re
 import time
 from datetime import timedelta
 from http import HTTPStatus
+from typing import NoReturn
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.http import HttpResponse
@@ -17,19 +18,21 @@ from django.utils.functional import cached_property
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps import pace
 from apps.ocpi import envelope, reader
 from apps.ocpi.errors import InvalidObject, MethodNotAllowed, OcpiError, Problem, UnknownObject
 from apps.ocpi.versions import Version
 from apps.postgresql.base import is_silent
 
-from . import credentials, exchanges, handshake, ourselves, quarantine
-from .models import CredentialsToken, Exchange
+from . import alarms, credentials, exchanges, handshake, ourselves, quarantine, scope
+from .models import Alarm, CredentialsToken, Exchange
 from .scope import NO_KEY, key_of
 from .taking import NotAtOnce
 
 log = logging.getLogger(__name__)
 
 SAFE = frozenset({"GET"})
+KEEPING = frozenset({"PUT", "POST"})
 LIMITS = {"PATCH": reader.PATCH_LIMIT}
 JSON = re.compile(r"(?:application/(?:[\w.-]+\+)?json|text/plain)\s*(?:;|\Z)", re.IGNORECASE | re.ASCII)
 """Text too: wsgiref says so where the sender said nothing, and a body that is no JSON is refused anyway (TR-09)."""
@@ -42,6 +45,7 @@ ROUTING = {
 
 ACCEPTABLE_ID = re.compile(r"[!-~]{1,64}")
 RETRY_AFTER_S = 5
+NOTED = pace.Limit(1 / 60, 1)
 
 
 class Unauthorized(OcpiError):
@@ -67,6 +71,8 @@ class PartnerView(APIView):
     in_one = False
     is_registration = False
     """Versions and credentials: open to a token A as well, and without routing headers (TR-04, TR-23)."""
+    paced_as = "messages"
+    """Which of `pace.LIMITS` its calls count for."""
     body_limit = reader.BODY_LIMIT
     is_hopeful = True
     """What `in_one` views give to `take` for `in_hope`."""
@@ -87,9 +93,36 @@ class PartnerView(APIView):
         """The caller, who must be known before anything it says is looked at."""
         self.caller = self._find_caller(request.META.get("HTTP_AUTHORIZATION", ""))
         if self.caller is None or not self._opens(self.caller):
-            self.caller = None
-            raise Unauthorized
+            self._turn_away(request)
+        self._keep_pace()
         credentials.note_use(self.caller.token, self.now)
+
+    def _turn_away(self, request) -> NoReturn:
+        """A stranger. One that was none until lately is for staff to know: lost its way, or stole it (trust S9)."""
+        is_known, self.caller = self.caller is not None, None
+        pace.require(("stranger", pace.network_of(request.origin)), pace.STRANGERS)
+        dead = None if is_known else credentials.find_dead(request.META.get("HTTP_AUTHORIZATION", ""))
+        if dead is not None:
+            reason = f"token {dead.kind} …{dead.last_four}, from {request.origin}"
+            alarms.sound(dead.partner_id, Alarm.Kind.STALE_TOKEN, reason, self.now)
+        raise Unauthorized
+
+    def _keep_pace(self) -> None:
+        """So much of a kind a second, from all connections of the partner together (trust S42, S43)."""
+        partner, limit = self.caller.partner, pace.LIMITS[self.paced_as]
+        is_slowed = (
+            partner.slowed_until is not None and self.paced_as == "authorize" and self.now < partner.slowed_until
+        )
+        key = (partner.pk, "slowed" if is_slowed else self.paced_as)
+        limit = pace.SLOWED if is_slowed else limit.times(partner.pace)
+        if wait := pace.PACE.wait(key, limit):
+            self._note_haste(partner, key[1])
+            raise pace.TooOften(wait)
+
+    def _note_haste(self, partner, kind: str) -> None:
+        """Once a minute of each process: whoever calls too often is not to make us write as often."""
+        if not pace.PACE.wait((partner.pk, "noted", kind), NOTED):
+            alarms.sound(partner.pk, Alarm.Kind.HASTE, f"{kind}: more than its pace allows", self.now)
 
     def _find_caller(self, header: str):
         """The first thing asked of a connection that was kept: if it died meanwhile, ask again over a new one.
@@ -176,12 +209,16 @@ class PartnerView(APIView):
         if self.is_registration:
             return
         problems = []
-        if self._named("from") and self.caller.sender is None:
+        if self._named("from") and self.caller.sender is None and not self._claims(self._key("from")):
             problems.append(Problem("OCPI-from-party-id", f"{self._named('from')} is not a role of the sender"))
         if self._named("to") and self._key("to") != self.us.key:
             problems.append(Problem("OCPI-to-party-id", f"{self._named('to')} is not served here"))
         if problems:
             raise InvalidObject(problems)
+
+    def _claims(self, key) -> bool:
+        """Whether it is a party that the partner may get: what it sends of it is kept until then (trust S10)."""
+        return self.http_request.method in KEEPING and scope.claim_of(self.partner, key) is not None
 
     def _named(self, side: str) -> str:
         return "*".join(self._parts(side)) if any(self._parts(side)) else ""
@@ -294,8 +331,12 @@ class PartnerView(APIView):
             )
 
     def _record(self, response: HttpResponse) -> None:
-        """Strangers leave no record: they could fill the disk. The log has them."""
-        if self.caller is None or (not self.log and self.status_code == envelope.SUCCESS):
+        """Strangers leave no record, nor does who calls too often: they could fill the disk. The log has them."""
+        if (
+            self.caller is None
+            or response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+            or (not self.log and self.status_code == envelope.SUCCESS)
+        ):
             return
         try:
             exchanges.keep(self._exchange(response))
@@ -329,16 +370,21 @@ class OwnedView(PartnerView):
     Foreign parties and those that there are not look the same (TR-24, trust S15).
     """
 
+    is_of_whole_objects = False
+    """Whether what is PUT goes through `taking`, which keeps what is not the partner's yet (trust S10)."""
+
     def _owner_key(self):
         return key_of(self.kwargs["country_code"], self.kwargs["party_id"])
 
-    @property
+    @cached_property
     def party(self):
+        if self.caller.owner is None and self.is_of_whole_objects and self.http_request.method == "PUT":
+            return scope.claim_of(self.partner, self._owner_key())
         return self.caller.owner
 
     def _check_routing(self) -> None:
         super()._check_routing()
-        if self.caller.owner is None:
+        if self.party is None:
             raise UnknownObject("There is no such party for you here", status_code=2001)
         if any("\x00" in str(named) for named in self.kwargs.values()):
             raise UnknownObject("Nothing can be called so")  # no column holds it, so it cannot even be asked for

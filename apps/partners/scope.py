@@ -7,8 +7,11 @@ case, as CiStrings are.
 import re
 from collections.abc import Iterable
 
+from django.db import transaction
+
 from apps.bulk import run_prepared
 from apps.ocpi import objects
+from apps.work import ring
 
 from .models import Partner, Party
 
@@ -44,6 +47,32 @@ def parties_of(partner: Partner, owners: Iterable[objects.Party]) -> dict[Key, P
     rows = run_prepared(FIND, [partner.pk, *map(list, zip(*wanted, strict=True))])
     found = [Party.from_db("default", _FIELDS, row) for row in rows]
     return {key_of(party.country_code, party.party_id): party for party in found}
+
+
+def claim_of(partner: Partner, key: Key) -> Party | None:
+    """A party that the partner says is its, and that staff have not approved yet."""
+    return partner.claims.filter(country_code__iexact=key[0], party_id__iexact=key[1]).first()
+
+
+@transaction.atomic
+def approve(party: Party) -> Partner:
+    """The claim is right: from now on the partner is the party's route, and what was kept aside of it becomes due.
+
+    ValueError if nobody claims it, or it has a route by now.
+    """
+    held = Party.objects.select_for_update(of=("self",)).select_related("claimed_by").get(pk=party.pk)
+    if held.claimed_by is None or held.partner_id is not None:
+        raise ValueError(f"nothing of {party} waits to be approved")
+    held.partner, held.claimed_by = held.claimed_by, None
+    held.save(update_fields=["partner", "claimed_by"])
+    ring("emsp.tasks.take_approved")
+    return held.partner
+
+
+def reject(party: Party) -> None:
+    """The claim is wrong; what was kept aside of it stays in the quarantine. ValueError if nobody claims it."""
+    if not Party.objects.filter(pk=party.pk).exclude(claimed_by=None).update(claimed_by=None):
+        raise ValueError(f"nothing of {party} waits to be approved")
 
 
 def partner_of(party: objects.Party) -> Partner:

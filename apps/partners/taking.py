@@ -21,12 +21,12 @@ from apps.ocpi.errors import InvalidObject, NotJson, OcpiError, Problem
 from apps.ocpi.versions import Reading, Version, content_hash
 from apps.partners import quarantine
 from apps.partners.models import Partner, Party
-from apps.partners.scope import Key, key_of, parties_of
+from apps.partners.scope import Key, claim_of, key_of, parties_of
 
 log = logging.getLogger(__name__)
 
-NOT_THEIRS = "V-05"
 ANOTHER_CONTENT = "V-02"
+FOREIGN = ("is not a role of its sender", quarantine.NOT_THEIRS)
 OUR_FAULT = (Problem("", "we failed to process it; it is kept"),)
 
 
@@ -109,6 +109,7 @@ class Taken:
     problems: tuple[Problem, ...] = ()
     code: str = ""
     incoming: Incoming | None = field(default=None, repr=False)
+    claim: Party | None = field(default=None, repr=False)
     quarantined: int | None = None
 
     @property
@@ -204,11 +205,17 @@ class _Sending:
             return Taken(body, read.outcome, problems=read.problems)
         party = parties.get(read.object.owner.key)
         if party is None:
-            problem = Problem("party_id", f"{read.object.owner} is not a role of its sender")
-            return Taken(body, Outcome.REFUSED, problems=(problem,), code=NOT_THEIRS)
+            return self._foreign(body, read.object.owner)
         problems = tuple(self._against_url(read.object, party))
         incoming = None if problems else Incoming(party, read.object, self.version, body, read.warnings)
         return Taken(body, Outcome.REFUSED, problems=problems, incoming=incoming)
+
+    def _foreign(self, body: bytes, owner: objects.Party) -> Taken:
+        """Not the sender's; or not yet, and then it is taken once staff approve of it (trust S10)."""
+        claim = claim_of(self.partner, owner.key)
+        reason, code = ("waits to be approved here; this is kept", quarantine.NOT_YET) if claim else FOREIGN
+        problems = (Problem("party_id", f"{owner} {reason}"),)
+        return Taken(body, Outcome.REFUSED, problems=problems, code=code, claim=claim)
 
     def _against_url(self, read, party: Party) -> Iterator[Problem]:
         if self.owner is not None and party != self.owner:
@@ -251,7 +258,7 @@ class _Sending:
             one.body,
             one.problems,
             self.now,
-            party=one.incoming.party if one.incoming else self.owner,
+            party=one.incoming.party if one.incoming else one.claim or self.owner,
             context=self.context,
             code=one.code,
         )

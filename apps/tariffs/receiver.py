@@ -12,6 +12,7 @@ from .store import INTAKE, canonical_tariff, known_tariff, remove_tariff
 
 class Tariffs(OwnedView):
     module = "tariffs"
+    is_of_whole_objects = True
     in_one = True
 
     def get(self, request, version, tariff_id, **owner):

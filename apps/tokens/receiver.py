@@ -11,6 +11,7 @@ from apps.partners.receiver import PartnerView
 
 from .authorization import authorize
 from .cards import describe
+from .guessing import note_unknown
 from .listing import MOST, read_page
 from .models import Token
 
@@ -19,6 +20,9 @@ TYPES = frozenset(Token.Type.values)
 
 class TokenList(PartnerView):
     """GET: all tokens, also those that may not charge; a page at a time."""
+
+    module = "tokens"
+    paced_as = "lists"
 
     def get(self, request, version):
         page = read_page(request.query_params, self.partner.pk, self.now)
@@ -32,6 +36,8 @@ class TokenList(PartnerView):
 class Authorize(PartnerView):
     """POST: may this card charge? The body, which place is meant, may be left out."""
 
+    module = "tokens"
+    paced_as = "authorize"
     log = False  # the Authorization row is the record (decision 25)
 
     def post(self, request, version, token_uid):
@@ -43,6 +49,7 @@ class Authorize(PartnerView):
             now=self.now,
         )
         if answer.card is None:
+            note_unknown(self.partner.pk, self.now)
             raise UnknownToken("This token is not known here")
         return Response(version.write("authorization", answer.as_object(self.us)))
 

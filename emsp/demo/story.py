@@ -36,6 +36,8 @@ PATIENCE_S = 180
 PAUSE_S = 0.2
 NAME = "LAD Laddnät"
 PARTY = ("SE", "LAD")
+PACE = 50
+"""The operator plays a month in seconds, and may call so many times as often as others."""
 CDRS, PULL_ONLY, SESSIONS = 2500, 120, 20
 
 
@@ -94,6 +96,7 @@ def registration(stage: Stage) -> str:
         invitation = handshake.invite(NAME, objects.Party(*PARTY), now=now, is_private=True)
         stage.operator.ask("register", versions_url=invitation.versions_url, token_a=invitation.token)
     stage.until(partners().exists, "the operator is registered")
+    partners().update(pace=PACE)
     partner = partners().get()
     parties = " and ".join(str(party) for party in partner.parties.all())
     return f"{partner} registered with us over HTTP: OCPI {partner.version}, {parties}."

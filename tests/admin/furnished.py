@@ -12,7 +12,7 @@ from apps.locations.models import Connector, Evse, Location
 from apps.ocpi.errors import Problem
 from apps.ocpi.versions import VERSIONS
 from apps.partners import credentials, quarantine
-from apps.partners.models import CredentialsToken, Endpoint, Exchange, Feed, Partner, Party, Quarantined
+from apps.partners.models import Alarm, CredentialsToken, Endpoint, Exchange, Feed, Partner, Party, Quarantined
 from apps.partners.taking import take
 from apps.tariffs.models import Tariff, TariffRevision
 from apps.tokens.models import Authorization, Token, TokenDelivery
@@ -146,6 +146,15 @@ def furnish(rows):
 
 def tell(partner, card, number):
     """What a partner said of a card: asked for it, a session, messages, and something we could not take."""
+    Alarm.objects.create(
+        partner=partner,
+        kind="STALE_TOKEN",
+        reason="…abcd",
+        count=number + 1,
+        first_at=NOW,
+        last_at=NOW,
+        settled_at=NOW if number else None,
+    )
     token = {"token": card, "token_uid": card.uid, "token_type": card.type}
     Authorization.objects.create(
         partner=partner, allowed="ALLOWED", reason="in order", at=NOW, location_id=HOSTILE, **token

@@ -272,7 +272,7 @@ def test_a_stranger_cannot_be_pulled(admin):
 
 def test_an_interval_is_ours_to_choose(admin, partner):
     feeds = list(partner.feeds.order_by("pk"))
-    form = {"name": "Laddnät", "role": "CPO", "token_form": "auto"}
+    form = {"name": "Laddnät", "role": "CPO", "token_form": "auto", "pace": "1"}
     form |= {"feeds-TOTAL_FORMS": len(feeds), "feeds-INITIAL_FORMS": len(feeds)}
     for place, feed in enumerate(feeds):
         form |= {

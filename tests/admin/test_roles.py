@@ -8,7 +8,7 @@ from django.urls import reverse
 from apps.billing.models import Invoice, InvoiceRun, Payment, VatRate
 from apps.charging.models import Cdr
 from apps.drivers.models import Contract, Driver
-from apps.partners.models import Partner, Quarantined
+from apps.partners.models import Alarm, Partner, Party, Quarantined
 from apps.staff.office import Record, url_of
 from apps.tokens.models import Token
 from emsp.roles import ROLES, permissions_of
@@ -38,6 +38,9 @@ ACTS = {
     "partners_partner_push_now": (Partner, {"operations"}),
     "partners_partner_renew": (Partner, {"operations"}),
     "partners_partner_disconnect": (Partner, {"operations"}),
+    "partners_party_approve": (Party, {"operations"}),
+    "partners_party_reject": (Party, {"operations"}),
+    "partners_alarm_settle": (Alarm, {"operations"}),
     "partners_quarantined_mend": (Quarantined, {"operations"}),
     "partners_quarantined_retry": (Quarantined, {"operations"}),
     "partners_quarantined_dismiss": (Quarantined, {"operations"}),

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from apps.charging.models import Cdr, Session
 from apps.charging.store import find_session
+from apps.marks import mark
 from apps.partners import credentials
 from apps.partners.models import CredentialsToken, Exchange, Feed, Partner, Party, Quarantined
 
@@ -111,7 +112,11 @@ class TestCdrs:
         answer = call("POST", "cdrs", cdr_body())
         said = Exchange.objects.get()
         assert (said.module, said.method, said.http_status, said.status_code) == ("cdrs", "POST", 201, 1000)
-        assert (bytes(said.request_body), bytes(said.response_body)) == (cdr_body(), answer.content)
+        card, contract = CDR["cdr_token"]["uid"], CDR["cdr_token"]["contract_id"]
+        without_card = (
+            cdr_body().replace(card.encode(), mark(card).encode()).replace(contract.encode(), mark(contract).encode())
+        )
+        assert (bytes(said.request_body), bytes(said.response_body)) == (without_card, answer.content)
 
     def test_what_could_not_be_written_down_was_not_stored(self, call):
         """One transaction: no CDR of which nobody can show how it came, and no answer without one."""

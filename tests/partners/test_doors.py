@@ -5,6 +5,7 @@ import re
 import pytest
 from django.utils import timezone
 
+from apps import pace
 from apps.ocpi.objects import Party
 from apps.partners import credentials, handshake
 from emsp.urls import ocpi_urls
@@ -26,6 +27,13 @@ def filled(route):
 
 
 DOORS = [filled(pattern.pattern._route) for pattern in ocpi_urls]
+
+
+@pytest.fixture(autouse=True)
+def patience_with_strangers(monkeypatch):
+    monkeypatch.setattr(pace, "STRANGERS", pace.Limit(10_000, 10_000))
+
+
 FUNCTIONAL = [door for door in DOORS if door not in REGISTRATION]
 
 

@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from apps import pace
 from apps.ocpi.errors import MissingEndpoints, PeerFailed, UnsupportedVersion
 from apps.ocpi.objects import Party
 from apps.partners import credentials, handshake, peers
 from apps.partners.models import CredentialsToken, Exchange, Feed, Partner
 from apps.partners.models import Party as PartyRow
-from apps.partners.pace import Pace
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -221,7 +221,7 @@ def test_a_partner_that_is_not_private_is_not_called_on_this_machine(cpo, try_to
 
 @pytest.mark.control("S11")
 def test_a_partner_cannot_make_us_call_without_end(cpo, invitation, as_partner, monkeypatch):
-    monkeypatch.setattr(handshake, "HANDSHAKES", Pace(2, timedelta(hours=1)))
+    monkeypatch.setitem(pace.LIMITS, "handshakes", pace.Limit(1 / 3600, 2))
     answers = [
         as_partner(invitation.token).call("POST", "credentials", json=theirs(cpo.versions_url)) for _ in range(3)
     ]

@@ -32,8 +32,12 @@ CONTROLS = {
     "S6": Control("Strangers and token A open no functional endpoint, whatever the URL says"),
     "S7": Control("Token A: once, seven days, one connection; registrations at once make one"),
     "S8": Control("A token that is revoked is dead at once; old ones are pointed out, and renewed by one click"),
-    "S9": Control("A replaced token ends with the first use of the new one, at most after a day"),
-    "S10": Control("A partner changes its roles, URL and token, and nothing that is ours to set"),
+    "S9": Control(
+        "A replaced token ends with the first use of the new one, at most after a day; whoever uses it later is said to staff"
+    ),
+    "S10": Control(
+        "A partner changes its URL and token; what it adds to its roles waits for staff, and is kept until then"
+    ),
     "S11": Control("A handshake that fails changes nothing, and how often we are made to call back is bounded"),
     "S12": Control("A reply that gets lost locks nobody out"),
     "S13": Control("Whoever leaves, or is thrown out, is a stranger at once"),
@@ -56,13 +60,15 @@ CONTROLS = {
     "S26": Control("Whatever is sent, the answer is an envelope, and soon"),
     "S27": Control("What decoders differ in is refused"),
     "S28": Control("What a column cannot hold is refused: NaN, numbers without end, the character NUL"),
+    "S29": Control("Signs that steer are not shown, and the bytes stay; an id has none"),
+    "S31": Control("Fields nobody knows refuse nothing, and count for the size"),
     "S30": Control("A key that comes twice is refused where money depends on it"),
     "S32": Control("No answer, packed or not, costs more memory than its bound"),
     "S33": Control("One deadline covers a whole call"),
     "S34": Control("A list that leads in a circle or nowhere ends"),
     "S35": Control("Packed bodies are 415"),
     "S36": Control("Slow clients wait at the proxy"),
-    "S37": Control("Texts of partners stop no document"),
+    "S37": Control("Texts of partners are text: on every page, in documents, in exports"),
     "S38": Control(
         "Pages say what they may load",
         PARTLY,
@@ -70,13 +76,50 @@ CONTROLS = {
     ),
     "S39": Control("No text becomes a formula in an export, and numbers stay numbers"),
     "S40": Control("A log line is one JSON object; nothing a partner sends can forge one"),
-    "S41": Control("Logs hold neither queries nor the values of variables, records neither headers nor tokens"),
-    "S48": Control("Issued documents and stored CDRs cannot be changed, by nobody"),
-    "S49": Control("What staff changed is kept with who did it"),
+    "S41": Control(
+        "Logs and records of messages name neither cards nor contracts nor tokens; records are kept 7 to 90 days",
+        PARTLY,
+        "there is no act that makes a driver unknown yet; CDRs and quarantined objects keep the bytes they came in",
+    ),
+    "S42": Control("How often anybody may call is bounded, for all processes together; beyond it 429 with Retry-After"),
+    "S43": Control("Trying out which cards there are is noticed, said to staff, and slowed down"),
+    "S44": Control("The same messages once more change nothing"),
+    "S45": Control(
+        "Results of commands are for whom they are from",
+        NOT_APPLICABLE,
+        "commands are not built yet; their URL is not there",
+    ),
+    "S46": Control(
+        "Tries of passwords are bounded, and nobody is kept out by a stranger",
+        PARTLY,
+        "a second factor, idle sessions and asking again before what is dear are not built yet",
+    ),
+    "S48": Control("Issued documents and stored CDRs cannot be changed: triggers refuse it whoever asks"),
+    "S49": Control(
+        "What staff changed is kept with who did it",
+        PARTLY,
+        "no chain of hashes over the days; exported with the database",
+    ),
+    "S50": Control(
+        "A statement takes no longer than its process allows: 5 s in web, 15 min elsewhere",
+        PARTLY,
+        "one role of the database for all processes; docs/operations.md says how to give web one without DDL",
+    ),
     "S51": Control("Our URLs come from the settings, and strange hosts are refused"),
-    "S52": Control("Certificates of partners are checked, always"),
-    "S53": Control("Keys are for their owner alone"),
+    "S52": Control(
+        "Certificates of partners are checked, always, and nothing older than TLS 1.2 is spoken",
+        PARTLY,
+        "no warning before a partner's certificate expires, no certificate authority or client certificate of one partner",
+    ),
+    "S53": Control("No secret is in what we publish, and keys are for their owner alone"),
+    "S54": Control(
+        "Every package is pinned with its hashes; workers take JSON alone",
+        PARTLY,
+        "no bill of materials and no signed release; advisories are looked up by whoever releases",
+    ),
+    "S55": Control("What is dangerous is not written: ruff's security rules, and our own"),
     "S56": Control("The list of URLs is made from the code, and a test fails when it is not current"),
+    "S57": Control("Whoever finds a weakness knows where to say so, and nothing of tests is served"),
 }
 
 HEAD = """# Security controls

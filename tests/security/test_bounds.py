@@ -4,6 +4,10 @@ import json
 
 import pytest
 
+from apps.locations.models import Location
+from apps.partners.models import Quarantined
+from tests.ocpi.bodies import as_bytes, sent
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 JSON = {"Content-Type": "application/json"}
@@ -91,3 +95,41 @@ def test_numbers_no_column_holds_are_refused(caller):
         body = json.dumps(whole)[:-1] + f',"total_energy":{number}}}'
         answer = caller.call("POST", "cdrs", content=body.encode(), headers=JSON)
         assert answer.json()["status_code"] in (2000, 2001), number
+
+
+# Texts
+
+
+@pytest.mark.control("S29")
+def test_signs_that_steer_are_not_shown_and_the_bytes_stay(caller):
+    """A name that runs backwards, rings a bell or ends a line in a terminal is shown without that."""
+    body = sent("2.2.1", "location") | {"country_code": "SE", "party_id": "LAD", "id": "L1"}
+    body["name"] = "A\u202egnp.exe\x07\x1b[2J\x00\u2066B"
+    assert caller.call("PUT", "locations/SE/LAD/L1", content=as_bytes(body)).json()["status_code"] == 1000
+    row = Location.objects.get()
+    assert not set(row.name) & set("\u202e\u2066\x07\x1b\x00")
+    assert row.name.startswith("A\ufffdgnp.exe\ufffd")
+    assert b"\\u202egnp.exe" in bytes(row.body)
+
+
+@pytest.mark.control("S29")
+@pytest.mark.parametrize("name", ["L\u202e1", "L\u00001", "Lå1", "L\n1"])
+def test_an_id_of_other_signs_is_no_id(name, caller):
+    body = sent("2.2.1", "location") | {"country_code": "SE", "party_id": "LAD", "id": name}
+    assert caller.call("PUT", "locations/SE/LAD/L1", content=as_bytes(body)).json()["status_code"] == 2001
+    assert not Location.objects.exists()
+    assert Quarantined.objects.count() == 1
+
+
+@pytest.mark.control("S31")
+def test_fields_nobody_knows_refuse_nothing(caller):
+    body = sent("2.2.1", "location") | {"country_code": "SE", "party_id": "LAD", "id": "L1"}
+    body |= {f"x_{number}": {"deep": [number] * 10} for number in range(200)}
+    assert caller.call("PUT", "locations/SE/LAD/L1", content=as_bytes(body)).json()["status_code"] == 1000
+    assert "x_199" in bytes(Location.objects.get().body).decode()
+
+
+@pytest.mark.control("S31")
+def test_fields_nobody_knows_count_for_the_size(caller):
+    body = sent("2.2.1", "location") | {"country_code": "SE", "party_id": "LAD", "id": "L1", "x": "x" * LARGEST}
+    assert caller.call("PUT", "locations/SE/LAD/L1", content=as_bytes(body)).status_code == 413

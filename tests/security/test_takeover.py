@@ -6,6 +6,7 @@ import time
 import pytest
 from django.utils import timezone
 
+from apps import pace
 from apps.ocpi.client import Peer
 from apps.ocpi.errors import PeerFailed
 from apps.partners import handshake
@@ -101,7 +102,7 @@ def test_only_ports_that_platforms_have_are_called(port, monkeypatch):
 
 @pytest.mark.control("S11")
 def test_who_asks_too_often_that_we_call_it_back_waits(registered, hostile, cpo, monkeypatch):
-    monkeypatch.setattr(handshake, "HANDSHAKES", handshake.Pace(1, handshake.timedelta(hours=1)))
+    monkeypatch.setitem(pace.LIMITS, "handshakes", pace.Limit(1 / 3600, 1))
     first, second = (hostile.call("PUT", "credentials", json=said(cpo, "LAD")) for _ in range(2))
     assert (first.json()["status_code"], second.status_code) == (1000, 429)
     assert int(second.headers["Retry-After"]) > 3000

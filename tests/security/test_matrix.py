@@ -1,0 +1,91 @@
+"""Every URL by every method in every version: another's and nobody's get the same words (trust S15)."""
+
+import re
+import uuid
+
+import pytest
+
+from apps.ocpi.versions import VERSIONS
+from emsp.urls import ocpi_urls
+from tests.charging.conftest import CDR
+from tests.ocpi.bodies import as_bytes, sent
+
+pytestmark = [pytest.mark.control("S15"), pytest.mark.django_db(transaction=True)]
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+ROUTES = [pattern.pattern._route for pattern in ocpi_urls if re.search("party_id|public_id", pattern.pattern._route)]
+BODIES = {"locations": "location", "sessions": "session", "tariffs": "tariff", "cdrs": "cdr"}
+
+
+def url(route, version, **values):
+    return "/" + re.sub(r"<\w+:(\w+)>", lambda match: values.get(match[1], version), route)
+
+
+@pytest.fixture
+def two(make_partner, as_partner):
+    """The owner with one object of every kind, and another partner."""
+    return as_partner(make_partner("SE*OWN", name="Owner")), as_partner(make_partner("SE*OTH", name="Other"))
+
+
+@pytest.fixture
+def objects(two):
+    """The values of URLs that the owner's objects have."""
+    owner, _ = two
+    told = {"country_code": "SE", "party_id": "OWN", "id": "X1"}
+    location = sent("2.2.1", "location") | told
+    for module, body in (("locations", location), ("sessions", sent("2.2.1", "session") | told),
+                         ("tariffs", sent("2.2.1", "tariff") | told)):  # fmt: skip
+        answer = owner.call("PUT", f"{module}/SE/OWN/X1", content=as_bytes(body))
+        assert answer.json()["status_code"] == 1000, answer.text
+    cdr = owner.call("POST", "cdrs", json=CDR | {"party_id": "OWN"})
+    evse = location["evses"][0]
+    ids = dict.fromkeys(["location_id", "session_id", "tariff_id"], "X1")
+    ids |= {"evse_uid": evse["uid"], "connector_id": evse["connectors"][0]["id"]}
+    return ids | {"country_code": "SE", "public_id": cdr.headers["Location"][-36:]}
+
+
+def words(caller, method, address, nobody, body):
+    """What is said of an address, without the ids and times in it."""
+    answer = caller.call(
+        method, address, **({} if method in ("GET", "DELETE", "HEAD", "OPTIONS") else {"content": body})
+    )
+    text = re.sub(r'"timestamp":"[^"]*"', "", answer.text)
+    headers = {
+        name: value
+        for name, value in answer.headers.items()
+        if name not in ("date", "x-request-id", "x-correlation-id")
+    }
+    return answer.status_code, text.replace(nobody, "X"), headers
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_anothers_is_like_nobodys(version, two, objects):
+    owner, other = two
+    seen = 0
+    for route in ROUTES:
+        kind = BODIES[route.split("/")[2]]
+        theirs = url(route, version, **objects, party_id="OWN")
+        nobodys = url(route, version, **objects | {"public_id": str(uuid.uuid4())}, party_id="NON")
+        assert owner.call("GET", theirs).json()["status_code"] == 1000, theirs
+        for method in METHODS:
+            body = as_bytes(sent(version, kind) | {"country_code": "SE", "party_id": "OWN", "id": "X1"})
+            found = [
+                words(other, method, address, party, body) for address, party in ((theirs, "OWN"), (nobodys, "NON"))
+            ]
+            assert found[0] == found[1], (method, theirs)
+            assert found[0][0] in (404, 405), (method, theirs)
+            seen += 1
+    assert seen == len(ROUTES) * len(METHODS) >= 6 * 7
+
+
+def test_what_another_sent_changed_nothing(two, objects):
+    owner, other = two
+    before = [
+        owner.call("GET", f"{module}/SE/OWN/X1").json()["data"] for module in ("locations", "sessions", "tariffs")
+    ]
+    for module in ("locations", "sessions", "tariffs"):
+        for method in ("PUT", "PATCH", "DELETE"):
+            other.call(method, f"{module}/SE/OWN/X1", **({} if method == "DELETE" else {"content": b"{}"}))
+    assert [
+        owner.call("GET", f"{module}/SE/OWN/X1").json()["data"] for module in ("locations", "sessions", "tariffs")
+    ] == before
