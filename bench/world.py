@@ -16,6 +16,7 @@ from apps.partners.models import Party as PartyRow
 from apps.simulator.cpo import World
 from apps.simulator.month import Month
 from apps.simulator.wire import encode
+from apps.tokens.models import Token
 from emsp.demo import founding
 
 MONTH = date(2026, 10, 1)
@@ -99,8 +100,13 @@ def evse_paths(evses: int) -> list[str]:
 
 def cdrs(uids: list[str], count: int) -> list[bytes]:
     """CDRs of the month that are like each other in everything but card, time and energy."""
-    dice, like = random.Random(1), cdr_like()
-    return [encode(_cdr(like, number, uids[number % len(uids)], dice)) for number in range(count)]
+    dice, like, contracts = random.Random(1), cdr_like(), contracts_of_cards()
+    numbered = ((number, uids[number % len(uids)]) for number in range(count))
+    return [encode(_cdr(like, number, {"uid": uid, "contract_id": contracts[uid]}, dice)) for number, uid in numbered]
+
+
+def contracts_of_cards() -> dict[str, str]:
+    return dict(Token.objects.values_list("uid", "contract__contract_id"))
 
 
 def cdr_like() -> dict:
@@ -117,17 +123,16 @@ def cdr_like() -> dict:
     return planned.body | {"country_code": OWNER.country_code, "party_id": OWNER.party_id}
 
 
-def _cdr(like: dict, number: int, uid: str, dice: random.Random) -> dict:
+def _cdr(like: dict, number: int, card: dict[str, str], dice: random.Random) -> dict:
     start = datetime(2026, 10, 1, 6, tzinfo=UTC) + timedelta(minutes=dice.randrange(29 * 24 * 60))
     times = {
         "start_date_time": f"{start:%Y-%m-%dT%H:%M:%SZ}",
         "end_date_time": f"{start + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}",
     }
-    token = like["cdr_token"] | {"uid": uid, "contract_id": ""}
     own = {
         "id": f"C{number}",
         "session_id": f"S{number}",
-        "cdr_token": token,
+        "cdr_token": like["cdr_token"] | card,
         "total_energy": round(dice.uniform(3, 60), 3),
     }
     return like | times | own
