@@ -110,10 +110,11 @@ class Month:
                 yield Part(subscription, price, begin, end)
 
     def _subscriptions(self) -> Iterable[Subscription]:
-        """Those that touch the month, of contracts without a fee in it."""
+        """Those that touch the month, of plans with a fee and contracts without one in it."""
         fees = Charge.objects.filter(kind=Charge.Kind.FEE, period=self.period, netted_at=None)
         until = Q(valid_until=None) | Q(valid_until__gt=self.period)
-        found = Subscription.objects.filter(until, valid_from__lt=month_after(self.period))
+        costing = [plan for plan, prices in self.prices.items() if any(price.monthly_fee for price in prices)]
+        found = Subscription.objects.filter(until, valid_from__lt=month_after(self.period), plan__in=costing)
         found = found.filter(~Exists(fees.filter(contract=OuterRef("contract"))))
         return found.select_related("contract__driver__account").order_by("contract", "valid_from")
 
