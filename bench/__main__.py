@@ -32,8 +32,8 @@ def main() -> int:
 
 
 def _measure(sizes: list[int]) -> list:
+    from bench import busy, multitude, reading, rooms, slow, web, world
     from bench import measures as of_measures
-    from bench import multitude, reading, rooms, slow, web, world
 
     folder, found = local.data_dir() / "files", []
     folder.mkdir(parents=True, exist_ok=True)
@@ -53,8 +53,12 @@ def _measure(sizes: list[int]) -> list:
         note(rooms.billing(size))
         rooms.settle()
         note(web.measure(token, uids, size, folder))
+    if len(sizes) > 1:
+        note(rooms.growth(found))
     note(slow.measure(token, uids, folder))
     note(multitude.measure())
+    note(multitude.cards_and_places(token, uids, folder))
+    note(busy.measure(folder))
     sys.stdout.write("\n" + of_measures.as_table(found))
     return found
 
@@ -73,11 +77,13 @@ ceiling of the same run: what matters is the ratio, for it stays when the machin
 
 - *bare view*: a Django view that returns `{{}}`, in the same gunicorn (2 workers of 4 threads) behind the same middleware,
   under the same load (wrk, 8 connections, best of 3 rounds of 4 seconds).
+- *upsert*: the row floor, upserts of the very rows that were written, a page at a time, from rows that need no reading.
+- *first pull*, *smaller world*: the same path before, and with a tenth of the rows. *asked for*: a number of our own.
 - *COPY*: PostgreSQL's COPY of the very rows that were written, into tables with the same indexes.
 - *one pass*: reading every row of the same tables once, but not the PDFs. The bar of the invariants is a minute for a
   million CDRs, with a PDF of 40 kB for every tenth of them.
-- *alone*: the same requests through the same proxy (nginx, as shipped) without the slow clients; the rates are one over the
-  time within which 99 of 100 are answered.
+- *alone*: the same requests while nothing else goes on, through the same proxy (nginx, as shipped) where slow clients are
+  there; the rates are one over the time within which 99 of 100 are answered.
 - *msgspec.json.decode*: decoding the same bytes without looking at them.
 
 {table}"""

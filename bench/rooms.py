@@ -6,23 +6,33 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.utils import timezone
 
-from apps.billing import invoicing, rating
+from apps.billing import invoicing, rating, rendering
 from apps.billing.models import Charge, Document, Invoice, InvoiceLine, Payable, TaxSubtotal
+from apps.bulk import Upsert
 from apps.charging import checking
 from apps.charging.models import Cdr
 from apps.charging.pull import CDRS
-from apps.locations.models import Connector, Evse, Location
 from apps.locations.pull import PULL as LOCATIONS
+from apps.locations.rows import CONNECTORS, EVSES
+from apps.locations.rows import LOCATIONS as LOCATION_ROWS
 from apps.partners.models import Partner
 from apps.partners.pull import Pull, pull_partner
 
 from . import world
 from .measures import Measure, rate
+from .operator import PAGE
+
+PLACES = {LOCATION_ROWS: PAGE, EVSES: 4 * PAGE, CONNECTORS: 8 * PAGE}
+"""Rows of a page: every location has four EVSEs of two connectors."""
+
+PAGES = 100
+ROOMS = ("location pull, first", "location pull, unchanged", "CDR pull", "checking CDRs", "rating", "invoice run")
 
 
 @contextmanager
@@ -43,13 +53,13 @@ def pulls(partner: Partner, uids: list[str], size: int, folder: Path) -> Iterato
         world.offer(partner, "locations", f"{url}/locations")
         first = rate(size, lambda: pulled(LOCATIONS, partner))
         again = rate(size, lambda: pulled(LOCATIONS, partner))
-        ceiling = rate(size, copying(Location, Evse, Connector))
-        yield Measure("location pull, first", size, first, ceiling, "COPY", "EVSEs")
-        yield Measure("location pull, unchanged", size, again, ceiling, "COPY", "EVSEs")
+        yield Measure("location pull, first", size, first, rate(size, upserting(PLACES)), "upsert", "EVSEs", 0.4)
+        yield Measure("location pull, unchanged", size, again, first, "first pull", "EVSEs", 3)
     with operator(world.cdrs(uids, size), folder) as url:
         world.offer(partner, "cdrs", f"{url}/cdrs")
         ours = rate(size, lambda: pulled(CDRS, partner))
         yield Measure("CDR pull", size, ours, rate(size, copying(Cdr)), "COPY", "CDRs")
+        yield Measure("CDR pull", size, ours, 5_000, "asked for", "CDRs", 1)
 
 
 def pulled(pull: Pull, partner: Partner) -> None:
@@ -61,18 +71,53 @@ def pulled(pull: Pull, partner: Partner) -> None:
 def billing(size: int) -> Iterator[Measure]:
     check = rate(size, checked)
     yield Measure("checking CDRs", size, check, rate(size, copying(Cdr)), "COPY", "CDRs")
-    ours = rate(size, lambda: rating.rate_due(timezone.now()))
-    yield Measure("rating", size, ours, rate(size, copying(Charge, Payable)), "COPY", "CDRs")
+    rated = rate(size, lambda: rating.rate_due(timezone.now()))
+    yield Measure("rating", size, rated, rate(size, copying(Charge, Payable)), "COPY", "CDRs")
+    yield Measure("rating", size, rated, 3_000, "asked for", "CDRs", 1)
     ours = rate(size, lambda: invoicing.issue(world.MONTH, timezone.now()))
     if InvoiceLine.objects.count() != size:
         raise RuntimeError(f"{InvoiceLine.objects.count()} lines of {size} CDRs")
     ceiling = rate(size, copying(Invoice, InvoiceLine, TaxSubtotal, Document))
     yield Measure("invoice run", size, ours, ceiling, "COPY", "lines")
+    yield Measure("invoice run", size, ours, 3_000, "asked for", "lines", 1)
+    yield Measure("PDF", PAGES, rate(PAGES, rendered), 25, "asked for", "documents", 1)
+
+
+def rendered() -> None:
+    """In this process, so on one core."""
+    if rendering.render_due(timezone.now(), limit=PAGES) != PAGES:
+        raise RuntimeError("not every document was rendered")
+
+
+def growth(measures: list[Measure]) -> Iterator[Measure]:
+    """What a row costs in the largest world beside the smallest: 15 % more at most."""
+    sizes = sorted({one.rows for one in measures if one.name in ROOMS})
+    for name in ROOMS:
+        few, *_, many = [next(one.ours for one in measures if (one.name, one.rows) == (name, size)) for size in sizes]
+        yield Measure(f"{name}, beside {sizes[0]:,}", sizes[-1], many, few, "smaller world", "rows", 1 / 1.15)
 
 
 def checked() -> None:
     while checking.check_due(timezone.now()):
         pass
+
+
+def upserting(pages: dict[Upsert, int]) -> Callable[[], None]:
+    """The row floor: upserts of all rows of these tables, so many a page, with nothing to read and nothing to look up."""
+    floors = [
+        (replace(upsert, columns=[field.name for field in upsert.model._meta.concrete_fields], returning=()), count)
+        for upsert, count in pages.items()
+    ]
+    rows = [list(floor.model.objects.order_by("pk").values_list(*floor.columns)) for floor, _ in floors]
+    with connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {', '.join(floor.model._meta.db_table for floor, _ in floors)}")
+    return lambda: [_upsert_page(floors, rows, page) for page in range(-(-len(rows[0]) // floors[0][1]))] and None
+
+
+def _upsert_page(floors: list[tuple[Upsert, int]], rows: list[list[tuple]], page: int) -> None:
+    with transaction.atomic():
+        for (floor, count), of_table in zip(floors, rows, strict=True):
+            floor.write(of_table[page * count : (page + 1) * count])
 
 
 def copying(*tables: type[models.Model]) -> Callable[[], None]:

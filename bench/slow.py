@@ -27,24 +27,28 @@ def measure(token: str, uids: list[str], folder: Path) -> Iterator[Measure]:
     """Rates are one over the time of the slowest one in a hundred: what 200 slow clients cost the others."""
     if not proxy.nginx():
         raise SystemExit("make bench needs nginx for the proxy: apt-get install nginx")
-    paths = [f"/ocpi/{web.VERSION}/tokens/{uid}/authorize" for uid in uids]
-    script = folder / "slow.lua"
-    (folder / "lines").write_text("\n".join(paths))
-    header = VERSIONS[web.VERSION].authorization(token)
-    script.write_text(web.HEAD.format(token=header, lines=folder / "lines") + ASK)
-    alone, beside = [], []
+    script, alone, beside = asking(token, uids, folder), [], []
     with web.served(folder) as url, proxy.proxied(folder / "nginx", url.removeprefix("http://")) as port:
         for _ in range(ROUNDS):
-            alone.append(slowest(port, script))
+            alone.append(slowest(f"https://127.0.0.1:{port}", script))
             with slow_clients(port):
-                beside.append(slowest(port, script))
+                beside.append(slowest(f"https://127.0.0.1:{port}", script))
     yield Measure(
         f"authorize beside {CLIENTS} slow clients, slowest 1 %", len(uids), 1 / min(beside), 1 / min(alone), "alone",
         "requests", 1 / WORSE,
     )  # fmt: skip
 
 
-def slowest(port: int, script: Path) -> float:
+def asking(token: str, uids: list[str], folder: Path) -> Path:
+    """The script of somebody who asks for one card after the other."""
+    script, lines = folder / "asking.lua", folder / "lines"
+    lines.write_text("\n".join(f"/ocpi/{web.VERSION}/tokens/{uid}/authorize" for uid in uids))
+    header = VERSIONS[web.VERSION].authorization(token)
+    script.write_text(web.HEAD.format(token=header, lines=lines) + ASK)
+    return script
+
+
+def slowest(url: str, script: Path) -> float:
     """Seconds below which 99 of 100 are answered."""
     command = [
         web.wrk(),
@@ -54,11 +58,11 @@ def slowest(port: int, script: Path) -> float:
         "--latency",
         "-s",
         script,
-        f"https://127.0.0.1:{port}",
+        url,
     ]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in said or "Socket errors" in said:
-        raise RuntimeError(f"authorize through the proxy: {said}")
+        raise RuntimeError(f"authorize: {said}")
     figure, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", said).groups()
     return float(figure) * {"us": 1e-6, "ms": 1e-3, "s": 1.0}[unit]
 

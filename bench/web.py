@@ -21,7 +21,7 @@ from .measures import Measure
 
 VERSION = "2.2.1"
 CONNECTIONS, SECONDS, ROUNDS = 8, 4, 3
-TARGETS = {"authorize": 0.15, "EVSE status PATCH": 0.15, "CDR POST": 0.10}
+TARGETS = {"authorize": 0.15, "EVSE status PATCH": 0.15, "CDR POST": 0.12}
 
 HEAD = """
 local headers = {{ ["Authorization"] = "{token}", ["Content-Type"] = "application/json" }}
