@@ -5,7 +5,6 @@ SIGTERM  /readyz answers 503 for WEB_STOP_PAUSE seconds, so that a load balancer
          accepted, and what is under way is answered. A second SIGTERM ends the pause.
 """
 
-import gc
 import os
 import signal
 import threading
@@ -43,7 +42,6 @@ def when_ready(server):
 
 
 def post_worker_init(worker):
-    """What is loaded stays: the collector looks at what requests leave behind alone, and not after every 700 objects."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 100)
+    from emsp import garbage
+
+    garbage.leave_what_stays()

@@ -4,9 +4,9 @@ import os
 
 from celery import Celery
 from celery.schedules import crontab
-from celery.signals import setup_logging, task_prerun
+from celery.signals import setup_logging, task_prerun, worker_process_init
 
-from emsp import logs
+from emsp import garbage, logs
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emsp.settings")
 
@@ -15,6 +15,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 setup_logging.connect(logs.keep_loggers)
 task_prerun.connect(logs.bind_task)
+worker_process_init.connect(garbage.leave_what_stays)
 
 # By who waits: a driver at a charge point, a partner, nobody.
 app.conf.task_routes = {
