@@ -39,9 +39,9 @@ def no_broker():
 
 
 @pytest.fixture(autouse=True)
-def numbers_of_tests(settings, tmp_path):
-    """Are no numbers of whoever works in this folder."""
-    settings.NUMBERS_FILE = tmp_path / "numbers.log"
+def numbers_of_tests(settings, tmp_path_factory):
+    """Are no numbers of whoever works in this folder, and no file in the folder of the test."""
+    settings.NUMBERS_FILE = tmp_path_factory.mktemp("numbers") / "numbers.log"
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from emsp import local
 BASE = Path(settings.BASE_DIR)
 HOST = "roaming.example.com"
 BEHIND_THE_PROXY = {"Host": HOST, "X-Forwarded-Proto": "https"}
-PATIENCE_S = 30
+PATIENCE_S = 60
 
 
 def environment(**more: str) -> dict[str, str]:
