@@ -22,6 +22,7 @@ from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
 from apps.billing.models import Document, InvoiceRun
+from apps.charging.models import Cdr
 from apps.partners.models import Feed
 from apps.tokens.models import Token, TokenDelivery
 from emsp import launch, local
@@ -289,7 +290,7 @@ class Field:
         # in one statement: between two of them cards that nobody counted may be enlisted
         told = TokenDelivery.objects.filter(token=OuterRef("pk"), confirmed_version=OuterRef("version"), due_at=None)
         untold = Token.objects.exclude(Exists(told)).count()
-        judged = story.is_all_judged(self.stage)
+        judged = story.is_all_judged(self.stage) and not Cdr.objects.filter(payable=None).exists()
         left = InvoiceRun.objects.exclude(due_at=None).count()
         unrendered = Document.objects.filter(rendered_at=None).count()
         runs = InvoiceRun.objects.filter(due_at__isnull=False).count()
