@@ -38,6 +38,9 @@ class Stopped(BaseException):
     """Somebody wants us to stop (INT, TERM), or a process has ended. No Exception: nothing on the way may catch it."""
 
 
+LIVES = 4
+
+
 @dataclass
 class Platform:
     """What runs, and where it answers."""
@@ -107,9 +110,10 @@ def running(
 
 
 def programs(listener: socket.socket, echo: bool) -> list[Process]:
-    handed = {"web": [listener.fileno()]}
+    """A worker that ends is started again: kombu may fail when a broker that was lost comes back."""
+    handed, lives = {"web": [listener.fileno()]}, {"worker": LIVES, "waits": LIVES}
     return [
-        Process(name, command, log_of(name), echo=echo, pass_fds=handed.get(name, []))
+        Process(name, command, log_of(name), echo=echo, pass_fds=handed.get(name, []), lives=lives.get(name, 1))
         for name, command in commands(listener.fileno()).items()
     ]
 

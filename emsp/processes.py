@@ -22,10 +22,23 @@ class ProcessEnded(Exception):
 
 
 class Process:
-    """One program and what it says: every line goes to its log, and to the terminal if `echo`."""
+    """One program and what it says: every line goes to its log, and to the terminal if `echo`.
 
-    def __init__(self, name: str, command: Sequence, log: Path, *, echo: bool = False, pass_fds: Sequence[int] = ()):
+    `lives`: how often it may be started before its end is a failure, as a server's supervisor would start it again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence,
+        log: Path,
+        *,
+        echo: bool = False,
+        pass_fds: Sequence[int] = (),
+        lives: int = 1,
+    ):
         self.name, self.command, self.log, self.echo, self.pass_fds = name, command, log, echo, pass_fds
+        self.lives = lives
 
     def start(self, folder: Path) -> None:
         set_aside(self.log)
@@ -74,7 +87,7 @@ class Family:
     def __init__(self, folder: Path):
         self.folder, self.members = folder, []
         self.failure: ProcessEnded | None = None
-        self._stopping = threading.Event()
+        self._stopping, self._looking = threading.Event(), threading.Lock()
         self._watcher: threading.Thread | None = None
 
     def start(self, process: Process) -> Process:
@@ -99,10 +112,18 @@ class Family:
         return process
 
     def check(self) -> None:
-        """Raise ProcessEnded if one has ended that nobody asked to."""
-        for process in self.members:
-            if process.exit_code is not None:
-                raise process.ended()
+        """Start again what has ended and has lives left; raise ProcessEnded if one has ended for good."""
+        with self._looking:
+            for process in self.members:
+                if process.exit_code is not None and not self._stopping.is_set():
+                    self._revive(process)
+
+    def _revive(self, process: Process) -> None:
+        if process.lives <= 1:
+            raise process.ended()
+        process.lives -= 1
+        process.reader.join(1)
+        process.start(self.folder)
 
     def watch(self, alarm: Callable[[], None]) -> None:
         """Call `alarm` once, from a thread, when a member ends by itself; `failure` says which."""
@@ -122,6 +143,8 @@ class Family:
     def stop(self) -> None:
         """Ask all at once, wait for GRACE seconds, then kill what is left with all it has started."""
         self._stopping.set()
+        with self._looking:
+            pass  # nothing is started from here on
         if self._watcher:
             self._watcher.join()
         for process in self.members:

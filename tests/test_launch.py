@@ -84,6 +84,15 @@ def test_a_check_raises_for_one_that_has_ended(start, family):
         family.check()
 
 
+def test_one_with_lives_left_is_started_again(family, tmp_path):
+    alarm, log = threading.Event(), tmp_path / "one.log"
+    family.start(Process("one", FAILING, log, lives=3))
+    family.watch(alarm.set)
+    assert alarm.wait(20)
+    assert log.read_text().count("no such thing") == 3
+    assert "one ended with 3" in str(family.failure)
+
+
 def test_stopping_is_no_failure(start, family):
     alarm = threading.Event()
     start("one", SLEEP)
