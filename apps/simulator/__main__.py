@@ -1,4 +1,4 @@
-"""python -m apps.simulator --data-dir DIR [--port N] [--seed 1] [--month YYYY-MM] [--clock-off HOURS]"""
+"""python -m apps.simulator --data-dir DIR [--port N] [--seed 1] [--month YYYY-MM] [--clock-off HOURS] [--versions 2.2.1]"""
 
 import argparse
 import json
@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from apps.simulator.cpo import World
+from apps.simulator.dialects import HOME
 from apps.simulator.server import Simulator
 
 
 def main() -> int:
     options = _options()
-    world = World.make(options.seed, options.locations, options.evses)
+    world = World.make(options.seed, options.locations, options.evses).of(*options.countries.split(","))
     simulator = _open(options, world)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -41,6 +42,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--locations", type=int, default=60)
     parser.add_argument("--evses", type=int, default=200)
     parser.add_argument("--clock-off", type=float, default=0, help="hours our clock is ahead of everybody's")
+    parser.add_argument("--versions", default=HOME, help="of OCPI, with commas; 2.1.1 only with --countries SE")
+    parser.add_argument("--countries", default="SE,DE", help="one party for each")
     return parser.parse_args()
 
 
@@ -51,7 +54,8 @@ def _open(options: argparse.Namespace, world: World) -> Simulator:
         return datetime.now(UTC) + timedelta(hours=options.clock_off)
 
     def at(port: int) -> Simulator:
-        return Simulator(options.data_dir, world=world, port=port, seed=options.seed, month=options.month, clock=clock)
+        how = {"seed": options.seed, "month": options.month, "versions": tuple(options.versions.split(","))}
+        return Simulator(options.data_dir, world=world, port=port, clock=clock, **how)
 
     if options.port is not None:
         return at(options.port)

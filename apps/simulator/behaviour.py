@@ -10,6 +10,7 @@ from typing import Any
 
 from apps.simulator import records
 from apps.simulator.cpo import Place, World
+from apps.simulator.dialects import can_credit
 from apps.simulator.emsp import Answer, Emsp
 from apps.simulator.interfaces import Interfaces
 from apps.simulator.ledger import Ledger
@@ -18,6 +19,7 @@ from apps.simulator.month import Month, Planned
 from apps.simulator.wire import moment, utc
 
 HANDS = 4
+CREDITING = ("credited", "credit", "replacement")
 
 
 class Behaviour:
@@ -211,7 +213,8 @@ class Behaviour:
         began = self.memory.get("cdrs_began", {})
         made = began.get(month) or utc(self.clock())
         self.memory.put(cdrs_began=began | {month: made})
-        return Month(self.world, self.valid_tokens(), month, self.seed, moment(made)).plan(count, pull_only, odd)
+        planned = Month(self.world, self.valid_tokens(), month, self.seed, moment(made)).plan(count, pull_only, odd)
+        return planned if can_credit(self.emsp.version) else [item for item in planned if item.fault not in CREDITING]
 
     def _push_all(self, planned: list[Planned]) -> dict[str, int]:
         """Ordinary ones from several hands at once, the odd ones in their order."""

@@ -55,6 +55,14 @@ class World:
         """Two sites in Sweden and one in Germany, for tests that want to be quick."""
         return cls.make(seed, locations=3, evses=8)
 
+    def of(self, *countries: str) -> "World":
+        """Only the parties of these countries."""
+        kept = (
+            {key: body for key, body in made.items() if body["country_code"] in countries}
+            for made in (self.locations, self.tariffs)
+        )
+        return World(*kept)
+
     def places(self) -> Iterator[Place]:
         for location in self.locations.values():
             for evse in location["evses"]:

@@ -5,14 +5,14 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
+from apps.simulator.dialects import HOME, ONE_PARTY, VERSIONS, Locations, spoken
 from apps.simulator.memory import Memory
 from apps.simulator.wire import authorization, encode
 
-VERSION = "2.2.1"
 PATIENCE = 3
 
 
@@ -30,14 +30,34 @@ class Answer:
         return self.outcome == "OK"
 
 
+class Offer(NamedTuple):
+    """The newest version that both speak, and the eMSP's endpoints in it."""
+
+    version: str
+    endpoints: list[dict[str, str]]
+
+    def url(self, module: str, role: str = "RECEIVER") -> str:
+        """Where the eMSP takes a module; the role of `credentials` means nothing (version details, Endpoint class)."""
+        for endpoint in self.endpoints:
+            if endpoint["identifier"] == module and (module == "credentials" or endpoint.get("role", role) == role):
+                return endpoint["url"].rstrip("/")
+        raise LookupError(f"the eMSP offers no {module} as {role}")
+
+
 class Emsp:
-    def __init__(self, memory: Memory):
+    def __init__(self, memory: Memory, locations: Locations | None = None):
         self.memory = memory
+        self.locations = {} if locations is None else locations
         self._http = httpx.Client(trust_env=False, timeout=15, limits=httpx.Limits(max_keepalive_connections=16))
 
     @property
     def is_registered(self) -> bool:
         return bool(self.memory.get("token_for_us"))
+
+    @property
+    def version(self) -> str:
+        """The one of the registration."""
+        return self.memory.get("version", HOME)
 
     @property
     def endpoints(self) -> list[dict[str, str]]:
@@ -50,11 +70,7 @@ class Emsp:
         return f"{role['country_code']}*{role['party_id']}"
 
     def url(self, module: str, role: str = "RECEIVER") -> str:
-        """Where the eMSP takes a module; the role of `credentials` means nothing (version details, Endpoint class)."""
-        for endpoint in self.endpoints:
-            if endpoint["identifier"] == module and (module == "credentials" or endpoint.get("role", role) == role):
-                return endpoint["url"].rstrip("/")
-        raise LookupError(f"the eMSP offers no {module} as {role}")
+        return Offer(self.version, self.endpoints).url(module, role)
 
     def send(
         self,
@@ -65,8 +81,12 @@ class Emsp:
         party: str | None = None,
         role: str = "RECEIVER",
     ) -> Answer:
-        """One call to a functional module, with routing headers (transport_and_format, Message Routing Headers)."""
-        return self.call(method, self.url(module, role) + path, body, routing=routing(party, self.party))
+        """One call to a functional module, with routing headers (transport_and_format, Message Routing Headers).
+
+        An object is told in the words of the version; bytes are sent as they are."""
+        said = spoken(self.version, module, body, self.locations)
+        headers = {} if self.version == ONE_PARTY else routing(party, self.party)
+        return self.call(method, self.url(module, role) + path, said, routing=headers)
 
     def send_patiently(
         self, method: str, module: str, path: str = "", body: Any = None, party: str | None = None
@@ -86,11 +106,13 @@ class Emsp:
         body: Any = None,
         *,
         token: str | None = None,
+        version: str | None = None,
         routing: dict[str, str] | None = None,
     ) -> Answer:
         """`body` is an object, or bytes to be sent as they are."""
+        presented = token or self.memory.get("token_for_us") or ""
         headers = {
-            "Authorization": authorization(token or self.memory.get("token_for_us") or ""),
+            "Authorization": authorization(presented, is_encoded=(version or self.version) != ONE_PARTY),
             "X-Request-ID": str(uuid.uuid4()),
             "X-Correlation-ID": str(uuid.uuid4()),
             "Content-Type": "application/json",
@@ -102,16 +124,17 @@ class Emsp:
         except httpx.HTTPError as error:
             return Answer("UNKNOWN", message=repr(error))
 
-    def discover(self, versions_url: str, token: str) -> list[dict[str, str]]:
-        """(credentials, Registration): versions, then the details of the one we speak."""
-        versions = self.call("GET", versions_url, token=token)
+    def discover(self, versions_url: str, token: str, speaks: tuple[str, ...]) -> Offer:
+        """(credentials, Registration): versions, then the details of the newest that both speak."""
+        versions = self.call("GET", versions_url, token=token, version=max(speaks))
         offered = {entry["version"]: entry["url"] for entry in versions.data or []}
-        if VERSION not in offered:
-            raise LookupError(f"{versions_url} offers {sorted(offered)}, not {VERSION}: {versions}")
-        details = self.call("GET", offered[VERSION], token=token)
+        mutual = [version for version in VERSIONS if version in speaks and version in offered]
+        if not mutual:
+            raise LookupError(f"{versions_url} offers {sorted(offered)}, not {' or '.join(speaks)}: {versions}")
+        details = self.call("GET", offered[mutual[-1]], token=token, version=mutual[-1])
         if not details.is_ok:
-            raise LookupError(f"{offered[VERSION]} gave no details: {details}")
-        return details.data["endpoints"]
+            raise LookupError(f"{offered[mutual[-1]]} gave no details: {details}")
+        return Offer(mutual[-1], details.data["endpoints"])
 
     def close(self):
         self._http.close()

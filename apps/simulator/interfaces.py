@@ -1,13 +1,15 @@
 """The OCPI interfaces of the simulated CPO: what the eMSP can ask of it."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 
-from apps.simulator.emsp import VERSION
+from apps.simulator.dialects import HOME, ONE_PARTY, spoken, understood
 from apps.simulator.faults import Faults, bent, instead
 from apps.simulator.ledger import Ledger
 from apps.simulator.memory import Item, Journal, Shelf
@@ -29,12 +31,12 @@ class Interfaces:
         self.journal = journal
         self.clock = clock
         self.base_url = base_url
-        self.versions: tuple[str, ...] = (VERSION,)
+        self.versions: tuple[str, ...] = (HOME,)
         self.shelves: dict[tuple[str, str], Shelf] = {}
         self.tokens: dict[str, dict[str, Any]] = {}
         self.faults = Faults()
 
-    def shelf(self, module: str, version: str = VERSION) -> Shelf:
+    def shelf(self, module: str, version: str = HOME) -> Shelf:
         return self.shelves.setdefault((version, module), Shelf())
 
     def put(self, module: str, body: dict[str, Any], key: str | None = None):
@@ -77,9 +79,9 @@ class Interfaces:
         if not parts:
             return self._details(request, version)
         if parts == ["credentials"]:
-            return self._credentials(request, known)
+            return self._credentials(request, version, known)
         if parts[0] == "tokens" and len(parts) == 4:
-            return self._token(request, parts[1:])
+            return self._token(request, version, parts[1:])
         if parts[0] in SENT:
             return self._sent(request, version, parts, struck)
         return self._error(404, 2000, "there is nothing at this URL")
@@ -104,28 +106,26 @@ class Interfaces:
             {"identifier": module, "role": role, "url": f"{self.base_url}/ocpi/{version}/{module}"}
             for module, role in modules
         ]
-        if version == "2.1.1":
-            endpoints = [{name: entry[name] for name in ("identifier", "url")} for entry in endpoints]
-        return answer(self.clock(), {"version": version, "endpoints": endpoints})
+        details = {"version": version, "endpoints": endpoints}
+        return answer(self.clock(), spoken(version, "details", details, {}))
 
-    def _credentials(self, request: Request, known: str) -> Reply:
+    def _credentials(self, request: Request, version: str, known: str) -> Reply:
         """(credentials, Interfaces): POST is for who is not registered, PUT and DELETE for who is."""
         allowed = ("GET", "POST") if known == "stranger" else ("GET", "PUT", "DELETE")
         if request.method not in allowed:
             return self._error(405, 2000, ", ".join(allowed))
         if request.method == "GET":
-            return answer(
-                self.clock(), self.registration.credentials(presented_tokens(request.headers["Authorization"])[0])
-            )
+            presented = presented_tokens(request.headers["Authorization"])[0]
+            return answer(self.clock(), self.registration.credentials(presented, version))
         if request.method == "DELETE":
             self.registration.forget()
             self.ledger.write(self.clock(), "registration", None, act="deleted by the eMSP")
             return answer(self.clock())
-        return self._registered(request)
+        return self._registered(request, version)
 
-    def _registered(self, request: Request) -> Reply:
+    def _registered(self, request: Request, version: str) -> Reply:
         try:
-            credentials = self.registration.accept(request.json())
+            credentials = self.registration.accept(request.json(), version)
         except (KeyError, TypeError, ValueError) as reason:
             return answer(self.clock(), code=2001, message=f"not credentials: {reason!r}")
         except LookupError as reason:
@@ -135,32 +135,41 @@ class Interfaces:
         )
         return answer(self.clock(), credentials)
 
-    def _token(self, request: Request, parts: list[str]) -> Reply:
+    def _token(self, request: Request, version: str, parts: list[str]) -> Reply:
         """(mod_tokens, Receiver Interface)"""
-        country, party, uid = parts
-        key = "/".join((country, party, uid, request.query.get("type", "RFID"))).upper()
+        key = self._token_key(request, version, parts)
         if request.method == "GET":
             held = self.tokens.get(key)
-            return answer(self.clock(), held) if held else self._error(404, 2004, "this token was never sent")
+            said = held and spoken(version, "tokens", held, {})
+            return answer(self.clock(), said) if held else self._error(404, 2004, "this token was never sent")
         if request.method not in ("PUT", "PATCH"):
             return self._error(405, 2000, "GET, PUT, PATCH")
         if request.method == "PATCH" and key not in self.tokens:
             return self._error(404, 2004, "this token was never sent")
-        return self._keep_token(request, key, f"{country}*{party}")
+        return self._keep_token(request, version, key, *parts[:2])
 
-    def _keep_token(self, request: Request, key: str, party: str) -> Reply:
+    def _token_key(self, request: Request, version: str, parts: list[str]) -> str:
+        """Before 2.2 a URL names no type, so there is one token of a uid; a newer version finds it again by its type."""
+        known = "/".join(parts).upper()
+        if version != ONE_PARTY:
+            return f"{known}/{request.query.get('type', 'RFID').upper()}"
+        held = next((key for key in self.tokens if key.startswith(f"{known}/")), None)
+        return held or f"{known}/{_type_in(request)}"
+
+    def _keep_token(self, request: Request, version: str, key: str, country: str, party: str) -> Reply:
         held = self.tokens.get(key, {})
         try:
-            sent = request.json()
+            sent = understood(version, "tokens", request.json(), country, party)
             token = (held if request.method == "PATCH" else {}) | sent
             is_stale = bool(held) and moment(token["last_updated"]) < moment(held["last_updated"])
             facts = {name: token[name] for name in ("type", "valid", "whitelist", "contract_id", "last_updated")}
-        except (KeyError, TypeError, ValueError) as reason:
+        except (KeyError, TypeError, ValueError, AttributeError) as reason:
             return answer(self.clock(), code=2001, message=f"not a token: {reason!r}")
         if not is_stale:
             self.tokens[key] = token
             self.journal.append("tokens", key, encode(token), token["last_updated"])
-        self.ledger.write(self.clock(), "token", token["uid"], party, method=request.method, is_stale=is_stale, **facts)
+        who = f"{country}*{party}"
+        self.ledger.write(self.clock(), "token", token["uid"], who, method=request.method, is_stale=is_stale, **facts)
         return answer(self.clock(), status=200 if held else 201)
 
     def _sent(self, request: Request, version: str, parts: list[str], struck: dict[str, Any]) -> Reply:
@@ -175,14 +184,28 @@ class Interfaces:
 
     def _one(self, parts: list[str], version: str) -> Reply:
         """A location, or an EVSE or connector in it (mod_locations, Sender Interface)."""
-        body = self.shelf(parts[0], version).get(parts[1]) if parts[0] == "locations" else None
+        body = self._held(version, "locations", parts[1]) if parts[0] == "locations" else None
         found = body and _inside(msgspec.json.decode(body), parts[2:])
         return answer(self.clock(), found) if found else self._error(404, 2003, "there is no such location")
+
+    def _shelf_behind(self, version: str, module: str) -> Shelf:
+        """What `serve` gave for this version, or else all of ours, in its words."""
+        return self.shelf(module, version if (version, module) in self.shelves else HOME)
+
+    def _held(self, version: str, module: str, key: str) -> bytes | None:
+        body = self._shelf_behind(version, module).get(key)
+        return body and self._worded(version, module, Item(key, None, body)).body
+
+    def _worded(self, version: str, module: str, item: Item) -> Item:
+        if version == HOME or (version, module) in self.shelves:
+            return item
+        body = json.loads(item.body, parse_float=Decimal)
+        return item._replace(body=encode(spoken(version, module, body, self.registration.world.locations)))
 
     def _page(self, request: Request, version: str, module: str, struck: dict[str, Any]) -> Reply:
         """(transport_and_format, Pagination)"""
         query = request.query
-        items = self.shelf(module, version).between(query.get("date_from"), query.get("date_to"))
+        items = self._shelf_behind(version, module).between(query.get("date_from"), query.get("date_to"))
         offset, ceiling = (
             int(query.get("offset", 0)),
             int(struck.get("page_limit") or (1 if "page_limit" in struck else PAGE)),
@@ -190,7 +213,7 @@ class Interfaces:
         limit = max(min(int(query.get("limit", ceiling)), ceiling), 1)
         if "shrinking_page" in struck and offset:
             items = items[1:]
-        page = items[offset : offset + limit]
+        page = [self._worded(version, module, item) for item in items[offset : offset + limit]]
         reply = list_answer(self.clock(), [item.body for item in page])
         reply.headers |= {"X-Total-Count": str(len(items)), "X-Limit": str(ceiling)}
         if offset + limit < len(items):
@@ -213,6 +236,13 @@ class Interfaces:
         filters = {name: request.query[name] for name in ("date_from", "date_to") if name in request.query}
         offset = int(request.query.get("offset", 0)) if "cycle" in struck else offset
         return f"{self.base_url}/ocpi/{version}/{module}?{urlencode(filters | {'offset': offset, 'limit': limit})}"
+
+
+def _type_in(request: Request) -> str:
+    try:
+        return str(request.json()["type"])
+    except (KeyError, TypeError, ValueError):
+        return "RFID"
 
 
 def _inside(location: dict[str, Any], path: list[str]) -> Any:

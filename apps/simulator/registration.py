@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from apps.simulator.cpo import OPERATORS, PARTY_ID, World
-from apps.simulator.emsp import Answer, Emsp
+from apps.simulator.dialects import spoken, understood
+from apps.simulator.emsp import Answer, Emsp, Offer
 from apps.simulator.memory import Memory
 
 
@@ -14,11 +15,19 @@ class Registration:
     """Three kinds of credentials token: `token_a` we give out for a first call, `tokens_of_emsp` it calls us with
     (two while one is being replaced, for a lost reply must lock nobody out), `token_for_us` we call it with."""
 
-    def __init__(self, memory: Memory, emsp: Emsp, world: World, versions_url: Callable[[], str]):
+    def __init__(
+        self,
+        memory: Memory,
+        emsp: Emsp,
+        world: World,
+        versions_url: Callable[[], str],
+        speaks: Callable[[], tuple[str, ...]],
+    ):
         self.memory = memory
         self.emsp = emsp
         self.world = world
         self.versions_url = versions_url
+        self.speaks = speaks
 
     def token_a(self) -> str:
         if not self.memory.get("token_a"):
@@ -32,8 +41,9 @@ class Registration:
         given = self.memory.get("token_a")
         return "stranger" if given and given in tokens else None
 
-    def credentials(self, token: str) -> dict[str, Any]:
-        return {"token": token, "url": self.versions_url(), "roles": [_role(country) for country in self.countries()]}
+    def credentials(self, token: str, version: str) -> dict[str, Any]:
+        roles = [_role(country) for country in self.countries()]
+        return spoken(version, "credentials", {"token": token, "url": self.versions_url(), "roles": roles}, {})
 
     def countries(self) -> list[str]:
         return sorted({location["country_code"] for location in self.world.locations.values()}, reverse=True) or ["SE"]
@@ -47,32 +57,36 @@ class Registration:
         return self._tell("PUT", self.memory.get("emsp_versions_url"), self.memory.get("token_for_us"))
 
     def _tell(self, method: str, versions_url: str, token: str) -> Answer:
-        endpoints = self.emsp.discover(versions_url, token)
-        self.memory.put(emsp_endpoints=endpoints)
+        """Renewing finds the newest version that both speak by now (credentials, Updating to a newer version)."""
+        offer = self.emsp.discover(versions_url, token, self.speaks())
         ours = secrets.token_urlsafe(32)
         before = self.memory.get("tokens_of_emsp", [])
         self.memory.put(tokens_of_emsp=[*before[-1:], ours])
         published = self.versions_url()
-        answer = self.emsp.call(method, self.emsp.url("credentials"), self.credentials(ours), token=token)
+        said = self.credentials(ours, offer.version)
+        answer = self.emsp.call(method, offer.url("credentials"), said, token=token, version=offer.version)
         if answer.is_ok:
-            self._keep(answer.data, [ours])
-            self.memory.put(
-                published=published, emsp_endpoints=self.emsp.discover(answer.data["url"], answer.data["token"])
-            )
+            theirs = understood(offer.version, "credentials", answer.data)
+            self._keep(theirs, [ours], offer)
+            offer = self.emsp.discover(theirs["url"], theirs["token"], (offer.version,))
+            self.memory.put(published=published, emsp_endpoints=offer.endpoints)
         elif answer.outcome == "REFUSED":
             self.memory.put(tokens_of_emsp=before)
         return answer
 
-    def accept(self, theirs: dict[str, Any]) -> dict[str, Any]:
+    def accept(self, said: dict[str, Any], version: str) -> dict[str, Any]:
         """The eMSP began or renewed: we look at its endpoints, and answer with a new token (LookupError: we cannot)."""
-        endpoints = self.emsp.discover(theirs["url"], theirs["token"])
+        theirs = understood(version, "credentials", said)
+        offer = self.emsp.discover(theirs["url"], theirs["token"], (version,))
         ours = secrets.token_urlsafe(32)
-        self._keep(theirs, [*self.memory.get("tokens_of_emsp", [])[-1:], ours])
-        self.memory.put(emsp_endpoints=endpoints, token_a=None, published=self.versions_url())
-        return self.credentials(ours)
+        self._keep(theirs, [*self.memory.get("tokens_of_emsp", [])[-1:], ours], offer)
+        self.memory.put(token_a=None, published=self.versions_url())
+        return self.credentials(ours, version)
 
-    def _keep(self, theirs: dict[str, Any], ours: list[str]):
+    def _keep(self, theirs: dict[str, Any], ours: list[str], offer: Offer):
         self.memory.put(
+            version=offer.version,
+            emsp_endpoints=offer.endpoints,
             tokens_of_emsp=ours,
             token_for_us=theirs["token"],
             emsp_versions_url=theirs["url"],

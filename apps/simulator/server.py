@@ -18,7 +18,8 @@ import msgspec
 from apps.simulator import control
 from apps.simulator.behaviour import Behaviour
 from apps.simulator.cpo import World
-from apps.simulator.emsp import VERSION, Answer, Emsp
+from apps.simulator.dialects import HOME
+from apps.simulator.emsp import Answer, Emsp
 from apps.simulator.faults import Faults
 from apps.simulator.interfaces import SENT, Interfaces
 from apps.simulator.ledger import Ledger
@@ -43,6 +44,7 @@ class Simulator:
         seed: int = 1,
         month: str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        versions: tuple[str, ...] = (HOME,),
     ):
         self._server = _Server(("127.0.0.1", port), _Handler, self)
         self.folder = Path(data_dir)
@@ -51,9 +53,12 @@ class Simulator:
         self.control_key = self._control_key()
         self.ledger = Ledger(self.folder / "ledger.jsonl")
         self._journal = Journal(self.folder / "objects.jsonl")
-        self.emsp = Emsp(self.memory)
-        self.registration = Registration(self.memory, self.emsp, self.world, lambda: self.versions_url)
+        self.emsp = Emsp(self.memory, self.world.locations)
+        self.registration = Registration(
+            self.memory, self.emsp, self.world, lambda: self.versions_url, lambda: self.interfaces.versions
+        )
         self.interfaces = Interfaces(self.registration, self.ledger, self._journal, clock, self.url)
+        self.interfaces.versions = versions
         self.behaviour = Behaviour(self.world, self.emsp, self.interfaces, self.ledger, self.memory, clock, seed)
         self.requests: deque[Request] = deque(maxlen=REMEMBERED_REQUESTS)
         self.errors: list[str] = []
@@ -136,7 +141,7 @@ class Simulator:
         self,
         module: str,
         objects: Iterable[dict[str, Any] | bytes],
-        version: str = VERSION,
+        version: str = HOME,
         last_updated: str | None = None,
     ):
         """These objects and no others from now on, byte by byte when bytes; not kept over a restart."""
@@ -149,7 +154,7 @@ class Simulator:
             shelf.put(Item(str(number), date, body if isinstance(body, bytes) else encode(body)))
 
     def speak(self, *versions: str):
-        """Which versions are listed; what is served under them is given by `serve`."""
+        """Which versions are listed from now on. What is registered stays as it is until somebody renews."""
         self.interfaces.versions = versions
 
     def send(self, method: str, module: str, path: str = "", body: Any = None, party: str | None = "SE*LAD") -> Answer:
@@ -164,6 +169,7 @@ class Simulator:
             "month": self.memory.get("month"),
             "registered": self.emsp.is_registered,
             "told": not self.registration.is_stale,
+            "version": self.emsp.version if self.emsp.is_registered else None,
             "emsp": self.emsp.party if self.emsp.is_registered else None,
             "objects": {module: len(self.interfaces.shelf(module)) for module in SENT},
             "evses": sum(len(location["evses"]) for location in self.world.locations.values()),

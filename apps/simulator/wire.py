@@ -46,9 +46,9 @@ def moment(text: str) -> datetime:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
-def authorization(token: str) -> str:
-    """(transport_and_format, Authorization header): base64 of the UTF-8 token."""
-    return "Token " + base64.b64encode(token.encode()).decode()
+def authorization(token: str, is_encoded: bool = True) -> str:
+    """(transport_and_format, Authorization header): base64 of the UTF-8 token; in 2.1.1 the token as it is."""
+    return "Token " + (base64.b64encode(token.encode()).decode() if is_encoded else token)
 
 
 def presented_tokens(header: str | None) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from apps.simulator.cpo import World
 from apps.simulator.server import Simulator
 from apps.simulator.wire import authorization
 from tests.simulator.receiver import TOKEN_A, TakesEverything, token
@@ -18,11 +19,11 @@ class AsEmsp:
     """Calls to the simulated CPO with the credentials it gave."""
 
     def __init__(self, cpo: Simulator, token_of_cpo: str):
-        self.cpo = cpo
+        self.cpo, self.version = cpo, cpo.interfaces.versions[-1]
         self.http = httpx.Client(headers={"Authorization": authorization(token_of_cpo)}, trust_env=False)
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
-        url = path if path.startswith("http") else f"{self.cpo.url}/ocpi/2.2.1/{path}"
+        url = path if path.startswith("http") else f"{self.cpo.url}/ocpi/{self.version}/{path}"
         return self.http.request(method, url, json=body, headers=headers)
 
     def get(self, path: str) -> httpx.Response:
@@ -36,18 +37,29 @@ class AsEmsp:
             url = response.links.get("next", {}).get("url")
 
     def push(self, uid: str, **changed: Any) -> httpx.Response:
-        return self.call("PUT", f"tokens/SE/EMO/{uid}", token(uid, **changed))
+        body = token(uid, **changed)
+        if self.version == "2.1.1":
+            body["auth_id"] = body.pop("contract_id")
+            del body["country_code"], body["party_id"]
+        return self.call("PUT", f"tokens/SE/EMO/{uid}", body)
 
 
 @pytest.fixture
-def receiver() -> Iterator[TakesEverything]:
-    with TakesEverything() as taking:
+def version() -> str:
+    """What they speak with each other."""
+    return "2.2.1"
+
+
+@pytest.fixture
+def receiver(version) -> Iterator[TakesEverything]:
+    with TakesEverything(version) as taking:
         yield taking
 
 
 @pytest.fixture
-def cpo(tmp_path) -> Iterator[Simulator]:
-    with Simulator(tmp_path / "cpo", month="2026-10") as simulator:
+def cpo(tmp_path, version) -> Iterator[Simulator]:
+    world = World.small().of("SE") if version == "2.1.1" else World.small()
+    with Simulator(tmp_path / "cpo", month="2026-10", world=world, versions=(version,)) as simulator:
         yield simulator
 
 

@@ -19,7 +19,8 @@ class Call(NamedTuple):
 
 
 class TakesEverything:
-    def __init__(self):
+    def __init__(self, version: str = "2.2.1"):
+        self.version = version
         self.calls: list[Call] = []
         self.refuses = lambda call: None
         self.credentials_of_cpo: dict[str, Any] = {}
@@ -49,8 +50,8 @@ class TakesEverything:
         module = call.path.split("?")[0].split("/")[1]
         if module == "versions":
             return [
-                {"version": "2.2.1", "url": f"{self.url}/details"},
-                {"version": "2.1.1", "url": "http://old.example"},
+                {"version": self.version, "url": f"{self.url}/details"},
+                {"version": "2.0", "url": "http://old.example"},
             ]
         if module == "details":
             roles = {"tokens": "SENDER"}
@@ -58,18 +59,21 @@ class TakesEverything:
                 {"identifier": name, "role": roles.get(name, "RECEIVER"), "url": f"{self.url}/{name}"}
                 for name in MODULES
             ]
-            return {"version": "2.2.1", "endpoints": endpoints}
+            if self.version == "2.1.1":
+                endpoints = [{name: entry[name] for name in ("identifier", "url")} for entry in endpoints]
+            return {"version": self.version, "endpoints": endpoints}
         if module == "credentials":
             self.credentials_of_cpo = call.body
-            return our_credentials(self.versions_url)
+            return our_credentials(self.versions_url, self.version)
         if "/authorize" in call.path:
             return {"allowed": "ALLOWED", "authorization_reference": f"ref-{len(self.calls)}", "token": token("X")}
         return call.body if call.method == "GET" else None
 
 
-def our_credentials(versions_url: str) -> dict[str, Any]:
-    role = {"role": "EMSP", "country_code": "SE", "party_id": "EMO", "business_details": {"name": "eMSP"}}
-    return {"token": TOKEN_C, "url": versions_url, "roles": [role]}
+def our_credentials(versions_url: str, version: str = "2.2.1") -> dict[str, Any]:
+    role = {"country_code": "SE", "party_id": "EMO", "business_details": {"name": "eMSP"}}
+    credentials = {"token": TOKEN_C, "url": versions_url}
+    return credentials | (role if version == "2.1.1" else {"roles": [role | {"role": "EMSP"}]})
 
 
 def token(uid: str, **changed: Any) -> dict[str, Any]:
@@ -95,7 +99,9 @@ def _handler_of(receiver: TakesEverything) -> type[BaseHTTPRequestHandler]:
         def _serve(self):
             content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             body = json.loads(content, parse_float=Decimal) if content else None
-            presented = base64.b64decode(self.headers["Authorization"].removeprefix("Token ")).decode()
+            presented = self.headers["Authorization"].removeprefix("Token ")
+            if receiver.version != "2.1.1":
+                presented = base64.b64decode(presented).decode()
             status, code, data = receiver.answer(Call(self.command, self.path, presented, body))
             said = json.dumps(
                 {"data": data, "status_code": code, "timestamp": "2026-01-01T00:00:00Z"}, default=str

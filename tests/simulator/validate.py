@@ -1,4 +1,4 @@
-"""Reads bodies against the schemas beside it, which were made from the tables of OCPI 2.2.1.
+"""Reads bodies against the schemas beside it, which were made from the tables of each version of OCPI.
 
 Only the words of JSON Schema that those schemas use; an unknown word is an error, so that nothing is skipped.
 """
@@ -7,34 +7,45 @@ import json
 import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-SCHEMAS = {path.name: json.loads(path.read_text()) for path in (Path(__file__).parent / "schemas").glob("*.json")}
+SCHEMAS = {
+    folder.name: {path.name: json.loads(path.read_text()) for path in folder.glob("*.json")}
+    for folder in (Path(__file__).parent / "schemas").iterdir()
+}
 IGNORED = {"$schema", "$id", "title", "$defs"}
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool}
 
 
-def problems(body: Any, name: str, is_partial: bool = False) -> list[str]:
+class Schemas(NamedTuple):
+    """Those of one version, by file."""
+
+    files: dict[str, Any]
+
+    def problems(self, body: Any, schema: dict[str, Any], path: str = ""):
+        for word, limit in schema.items():
+            if word not in IGNORED:
+                yield from CHECKS[word](body, limit, path, schema, self)
+
+    def at(self, reference: str) -> dict[str, Any]:
+        file, _, pointer = reference.partition("#/$defs/")
+        return self.files[file]["$defs"][pointer] if pointer else self.files[file]
+
+
+def problems(body: Any, name: str, is_partial: bool = False, version: str = "2.2.1") -> list[str]:
     """Everything wrong with a body; of a PATCH the required fields of the whole object are not asked."""
-    schema = SCHEMAS[f"{name}.json"]
+    schemas = Schemas(SCHEMAS[version])
+    schema = schemas.at(f"{name}.json")
     if is_partial:
         schema = schema | {"required": ["last_updated"]}
-    return list(_problems(body, schema, ""))
+    return list(schemas.problems(body, schema))
 
 
-def _problems(body: Any, schema: dict[str, Any], path: str):
-    for word, limit in schema.items():
-        if word not in IGNORED:
-            yield from CHECKS[word](body, limit, path, schema)
+def _reference(body, limit, path, schema, schemas):
+    yield from schemas.problems(body, schemas.at(limit), path)
 
 
-def _reference(body, limit, path, schema):
-    file, _, pointer = limit.partition("#/$defs/")
-    target = SCHEMAS[file]
-    yield from _problems(body, target["$defs"][pointer] if pointer else target, path)
-
-
-def _type(body, limit, path, schema):
+def _type(body, limit, path, schema, schemas):
     if limit in ("number", "integer"):
         is_right = (
             isinstance(body, int | Decimal) and not isinstance(body, bool) and (limit == "number" or body == int(body))
@@ -45,26 +56,26 @@ def _type(body, limit, path, schema):
         yield f"{path}: {body!r} is no {limit}"
 
 
-def _required(body, limit, path, schema):
+def _required(body, limit, path, schema, schemas):
     yield from (f"{path}/{name}: missing" for name in limit if name not in body)
 
 
-def _properties(body, limit, path, schema):
+def _properties(body, limit, path, schema, schemas):
     for name in set(body) & set(limit):
-        yield from _problems(body[name], limit[name], f"{path}/{name}")
+        yield from schemas.problems(body[name], limit[name], f"{path}/{name}")
 
 
-def _nothing_else(body, limit, path, schema):
+def _nothing_else(body, limit, path, schema, schemas):
     yield from (f"{path}/{name}: not in the table" for name in set(body) - set(schema["properties"]))
 
 
-def _items(body, limit, path, schema):
+def _items(body, limit, path, schema, schemas):
     for number, item in enumerate(body):
-        yield from _problems(item, limit, f"{path}/{number}")
+        yield from schemas.problems(item, limit, f"{path}/{number}")
 
 
 def _when(is_wrong):
-    def check(body, limit, path, schema):
+    def check(body, limit, path, schema, schemas):
         if is_wrong(body, limit):
             yield f"{path}: {body!r} against {limit!r}"
 
