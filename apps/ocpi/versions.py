@@ -45,6 +45,8 @@ class Version:
         self.knows_unknown_token = self.encodes_token
         self.has_fractions = self.encodes_token
         self.has_routing = self.encodes_token
+        self.has_types_of_tokens = self.encodes_token
+        self.patches_tariffs = not self.encodes_token
         self._differences = differences
         required, expected = differences.REQUIRED, differences.EXPECTED
         self._required = _demands(required)
@@ -207,7 +209,7 @@ V211 = Version("2.1.1", v211, newer=V221)
 
 VERSIONS = {version.number: version for version in (V211, V221, V230)}
 
-LISTED = (V221,)
+LISTED = tuple(VERSIONS.values())
 """What /ocpi/versions shows: versions whose modules are all built (decision 4)."""
 
 

@@ -30,7 +30,7 @@ from apps.ocpi.errors import (
     UnsupportedVersion,
     UnusableClient,
 )
-from apps.ocpi.versions import LISTED, VERSIONS, Version, best_mutual, read_versions
+from apps.ocpi.versions import LISTED, Version, best_mutual, read_versions
 from apps.work import ring
 
 from . import credentials, exchanges, ourselves, peers, pull, sealing
@@ -118,9 +118,10 @@ def connect(name: str, versions_url: str, token_a: str, now: datetime, *, is_pri
 
 
 def renew(partner: Partner, now: datetime) -> Partner:
-    """Exchange the tokens of both sides, and read the partner's endpoints anew (CRED-06, CRED-10)."""
+    """Exchange the tokens of both sides, read the partner's endpoints anew, and go on in the newest version that both
+    speak by now (CRED-06, CRED-10)."""
     token = peers.token_of(partner)
-    offer = _look(partner, partner.versions_url, token, _spoken_with(partner))
+    offer = _look(partner, partner.versions_url, token, LISTED)
     _refuse_incomplete(offer)
     return _tell("PUT", partner, offer, partner.versions_url, token, now)
 
@@ -135,11 +136,6 @@ def end(partner: Partner, now: datetime) -> str:
         error = str(failed)
     _forget(partner, now)
     return error
-
-
-def _spoken_with(partner: Partner) -> tuple[Version, ...]:
-    """What we list, and what the partner chose although we do not."""
-    return tuple(version for version in VERSIONS.values() if version in LISTED or version.number == partner.version)
 
 
 # Partners begin
@@ -349,11 +345,12 @@ def _keep(partner: Partner, offer: Offer, theirs: objects.Credentials, now: date
     parties = _claimed(partner, theirs)
     _release(partner, parties)
     _route(partner, parties)
+    if not partner.is_connected or partner.version != offer.version.number:
+        partner.connected_at = now  # what it was told before it may have lost, or had no words for
     partner.state, partner.version = Partner.State.CONNECTED, offer.version.number
     partner.versions_url, partner.token_form = theirs.url, offer.form
     partner.outbound_token = sealing.seal(theirs.token, peers.place_of_token(partner))
     partner.roles = msgspec.to_builtins(theirs.roles)
-    partner.connected_at = partner.connected_at or now
     partner.save()
     _keep_endpoints(partner, offer)
     pull.open_feeds(partner, now)

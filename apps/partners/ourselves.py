@@ -33,7 +33,7 @@ def credentials(token: str) -> objects.Credentials:
 
 
 def versions() -> list[objects.VersionRef]:
-    """Only versions whose modules are all built (decision 4); the URLs of the others answer all the same."""
+    """All that we speak, with their URLs (version_information_endpoint, Versions)."""
     return [objects.VersionRef(version=version.number, url=version_url(version)) for version in LISTED]
 
 

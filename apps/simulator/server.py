@@ -157,9 +157,17 @@ class Simulator:
         """Which versions are listed from now on. What is registered stays as it is until somebody renews."""
         self.interfaces.versions = versions
 
-    def send(self, method: str, module: str, path: str = "", body: Any = None, party: str | None = "SE*LAD") -> Answer:
+    def send(
+        self,
+        method: str,
+        module: str,
+        path: str = "",
+        body: Any = None,
+        party: str | None = "SE*LAD",
+        role: str = "RECEIVER",
+    ) -> Answer:
         """Any call to a receiver of the eMSP, for tests: `body` is an object or bytes."""
-        return self.emsp.send(method, module, path, body, party)
+        return self.emsp.send(method, module, path, body, party, role)
 
     def state(self) -> dict[str, Any]:
         return {

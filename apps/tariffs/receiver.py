@@ -4,10 +4,11 @@ from http import HTTPStatus
 
 from rest_framework.response import Response
 
+from apps.ocpi.errors import MethodNotAllowed
 from apps.partners.receiver import OwnedView
 from apps.partners.taking import Outcome, take
 
-from .store import INTAKE, canonical_tariff, known_tariff, remove_tariff
+from .store import INTAKE, canonical_tariff, known_tariff, patched, remove_tariff
 
 
 class Tariffs(OwnedView):
@@ -23,6 +24,20 @@ class Tariffs(OwnedView):
         (taken,) = take(INTAKE, self.partner, version, [self.body], self.now, owner=self.party, context=context)
         is_new = taken.require().outcome is Outcome.CREATED
         return Response(status=HTTPStatus.CREATED if is_new else HTTPStatus.OK)
+
+    def patch(self, request, version, tariff_id, **owner):
+        """Only where the version has it (TAR, PATCH of 2.1.1)."""
+        if not version.patches_tariffs:
+            raise MethodNotAllowed(allowed=self.allowed)
+        context = {"method": "PATCH", "id": tariff_id}
+        body = patched(known_tariff(self.party, tariff_id), version, self.body)
+        (taken,) = take(INTAKE, self.partner, version, [body], self.now, owner=self.party, context=context)
+        taken.require()
+        return Response()
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        return tuple(method for method in super().allowed if method != "PATCH" or self.version.patches_tariffs)
 
     def delete(self, request, version, tariff_id, **owner):
         remove_tariff(self.party, tariff_id, self.now)

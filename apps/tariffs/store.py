@@ -3,9 +3,10 @@
 from datetime import datetime
 
 from apps.bulk import Upsert
-from apps.ocpi import objects
-from apps.ocpi.errors import UnknownObject
-from apps.ocpi.versions import VERSIONS
+from apps.ocpi import objects, reader
+from apps.ocpi.envelope import encode
+from apps.ocpi.errors import InvalidObject, Problem, UnknownObject
+from apps.ocpi.versions import VERSIONS, Version
 from apps.partners.mirror import Mirror, Told
 from apps.partners.models import Partner, Party
 from apps.partners.taking import Incoming, Intake, Outcome, Stored
@@ -74,6 +75,17 @@ def known_tariff(party: Party, tariff_id: str) -> Tariff:
     if found is None:
         raise UnknownObject(f"tariff {tariff_id} is not known here")
     return found
+
+
+def patched(tariff: Tariff, version: Version, body: bytes) -> bytes:
+    """The whole tariff with what a PATCH names laid over it, in the words of its version; null takes a field away.
+
+    InvalidObject if the body is no object. It keeps its date where the PATCH says none (TR-29, TR-30).
+    """
+    changes = reader.decode(body, strict=True)
+    if not isinstance(changes, dict):
+        raise InvalidObject([Problem("", "expected an object")])
+    return encode(version.write("tariff", canonical_tariff(tariff)) | changes)
 
 
 def canonical_tariff(tariff: Tariff) -> objects.Tariff:

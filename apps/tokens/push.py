@@ -109,10 +109,14 @@ def _is_about_this_token(error: PeerFailed) -> bool:
 
 
 def _put(peer: Peer, url: str, partner: Partner, card: Card, us: objects.Party) -> None:
-    """The type is part of a token's key, RFID where nothing is said (mod_tokens, Receiver Interface)."""
-    token = VERSIONS[partner.version].write("token", describe(card, us))
+    """The type is part of a token's key, RFID where nothing is said (mod_tokens, Receiver Interface).
+
+    Before 2.2 no URL names it, and tokens of one uid and different types are one to the partner (TOK-07)."""
+    version = VERSIONS[partner.version]
+    token = version.write("token", describe(card, us))
     path = "/".join(quote(part, safe="") for part in (us.country_code, us.party_id, card.uid))
-    query = "" if token["type"] == Token.Type.RFID else "?" + urlencode({"type": token["type"]})
+    is_usual = token["type"] == Token.Type.RFID or not version.has_types_of_tokens
+    query = "" if is_usual else "?" + urlencode({"type": token["type"]})
     peer.put(f"{url.rstrip('/')}/{path}{query}", token)
 
 

@@ -237,7 +237,7 @@ def in_2_1_1(url, token):
 
 
 @pytest.mark.parametrize(("version", "body"), [("2.1.1", in_2_1_1), ("2.2.1", theirs), ("2.3.0", theirs)])
-def test_a_partner_may_choose_its_version_also_one_we_do_not_list(version, body, cpo, invitation, as_partner):
+def test_a_partner_may_choose_its_version(version, body, cpo, invitation, as_partner):
     cpo.speak("2.1.1", "2.2.1", "2.3.0")
     cpo.memory.put(tokens_of_emsp=["token-of_the_cpo"])
     sent = body(cpo.versions_url, "token-of_the_cpo")

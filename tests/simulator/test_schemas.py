@@ -78,7 +78,9 @@ def test_every_object_served_is_what_the_table_says(played, emsp, module, versio
 def test_the_credentials_sent_are_what_the_table_says(cpo, emsp, receiver, version):
     said = receiver.credentials_of_cpo
     assert problems(said, "credentials", version=version) == []
-    assert [role["country_code"] for role in said.get("roles", [said])] == ["SE", "DE"][: 1 if "roles" not in said else 2]
+    assert [role["country_code"] for role in said.get("roles", [said])] == ["SE", "DE"][
+        : 1 if "roles" not in said else 2
+    ]
 
 
 def test_a_token_is_given_back_as_it_was_sent(cpo, emsp, version):

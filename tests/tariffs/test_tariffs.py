@@ -107,7 +107,7 @@ def test_no_body_gets_anything_but_an_envelope(body, call):
     assert 2000 <= answer.json()["status_code"] < 3000
 
 
-def test_a_tariff_is_not_patched(call):
+def test_a_tariff_is_not_patched_since_2_2(call):
     answer = call("PATCH", PATH, {"currency": "EUR", "last_updated": NEWER})
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, PUT, DELETE")
 

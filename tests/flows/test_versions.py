@@ -1,0 +1,301 @@
+"""A partner of each version, from the handshake to the CDR, over HTTP; and one that goes up the stair with its objects."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from apps.charging.models import Cdr, Session
+from apps.charging.pull import CDRS, SESSIONS
+from apps.drivers.models import Account, Contract, Driver
+from apps.locations.models import Connector, Evse, Location
+from apps.locations.pull import PULL as LOCATIONS
+from apps.ocpi.objects import Party
+from apps.partners import handshake, ourselves
+from apps.partners.models import Partner, Quarantined
+from apps.partners.pull import pull_partner
+from apps.simulator.cpo import World
+from apps.simulator.dialects import spoken
+from apps.simulator.server import Simulator
+from apps.tariffs.models import Tariff
+from apps.tariffs.pull import PULL as TARIFFS
+from apps.tokens.models import Authorization, Token
+from apps.tokens.push import push_partner
+from tests.simulator.validate import problems
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+VERSIONS = ("2.1.1", "2.2.1", "2.3.0")
+LAD = Party("SE", "LAD")
+
+
+@pytest.fixture
+def site(live_server, settings):
+    settings.PUBLIC_URL = live_server.url
+    settings.OCPI_PRIVATE_HOSTS = ["127.0.0.1"]
+    return live_server.url
+
+
+@pytest.fixture
+def cpo(tmp_path):
+    """Of one country, as 2.1.1 has room for."""
+    with Simulator(tmp_path, world=World.small().of("SE"), month="2026-10") as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def cards(db):
+    """Six that may charge, and one that is blocked."""
+    account = Account.objects.create(name="Fleet", kind="company", country="SE", currency="SEK")
+    made = []
+    for number in range(7):
+        driver = Driver.objects.create(account=account, name=f"Driver {number}")
+        contract = Contract.objects.create(driver=driver, contract_id=f"SE-EMP-C{number:08}")
+        blocked = {"blocked_at": timezone.now()} if number == 6 else {}
+        kind = "APP_USER" if number == 5 else "RFID"
+        values = {"issuer": "Us", "last_updated": timezone.now(), "type": kind} | blocked
+        made.append(Token.objects.create(contract=contract, uid=f"04{number:012X}", **values))
+    return made
+
+
+def they_begin(cpo):
+    invitation = handshake.invite("CPO", LAD, timezone.now(), is_private=True)
+    answer = cpo.register(invitation.versions_url, invitation.token)
+    assert answer.is_ok, answer
+    return Partner.objects.get()
+
+
+def we_begin(cpo):
+    return handshake.connect("CPO", cpo.versions_url, cpo.token_a(), timezone.now(), is_private=True)
+
+
+def pull(partner, what):
+    told = pull_partner(what, partner, timezone.now())
+    assert (told["complete"], told["error"]) == (True, ""), told
+    return told
+
+
+def pull_all(partner):
+    return {what.module: pull(partner, what) for what in (TARIFFS, LOCATIONS, SESSIONS, CDRS)}
+
+
+def push(partner):
+    return push_partner(partner, timezone.now(), ourselves.us())
+
+
+def told_of_cdrs(cpo):
+    """By id: what the CPO meant, whatever the version had words for; the one without a currency apart."""
+    meant = {entry["id"]: entry for entry in cpo.ledger.entries("cdr") if entry["fault"] != "refused"}
+    return {
+        key: (moment(entry["start"]), moment(entry["end"]), Decimal(entry["kwh"]), Decimal(entry["hours"]),
+              Decimal(entry["net"]), entry["currency"], entry["location_id"], entry["evse_uid"], entry["contract_id"])
+        for key, entry in meant.items()
+    }  # fmt: skip
+
+
+def known_cdrs():
+    names = (
+        "started_at", "ended_at", "energy", "time", "cost_before_taxes", "currency", "location_id", "evse_uid",
+        "sent_contract_id",
+    )  # fmt: skip
+    return {key: tuple(told) for key, *told in Cdr.objects.values_list("ocpi_id", *names)}
+
+
+def moment(text):
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def rows():
+    """What we keep of a CPO's publications, apart from when and in which words it said so."""
+    return {
+        "locations": set(Location.objects.values_list("ocpi_id", "name", "city", "time_zone", "vanished_at")),
+        "evses": set(Evse.objects.values_list("location__ocpi_id", "uid", "evse_id", "status")),
+        "connectors": set(Connector.objects.values_list("evse__uid", "ocpi_id", "standard", "power_type")),
+        "tariffs": set(Tariff.objects.values_list("ocpi_id", "currency", "deleted_at")),
+    }
+
+
+@pytest.mark.parametrize("begin", [they_begin, we_begin])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_partner_of_any_version_registers_whoever_begins(version, begin, cpo, site):
+    cpo.speak(version)
+    partner = begin(cpo)
+    assert (partner.version, partner.is_connected, cpo.emsp.version) == (version, True, version)
+    assert [str(party) for party in partner.parties.all()] == ["SE*LAD"]
+    assert cpo.emsp.party == "SE*EMP"
+    assert cpo.emsp.call("GET", cpo.emsp.url("tokens", "SENDER")).is_ok
+    assert pull(partner, TARIFFS)["stored"] == 5
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_partner_of_any_version_renews_and_leaves(version, cpo, site):
+    cpo.speak(version)
+    partner = they_begin(cpo)
+    old = cpo.memory.get("token_for_us")
+    assert cpo.renew().is_ok
+    partner = handshake.renew(Partner.objects.get(), timezone.now())
+    assert (partner.version, cpo.memory.get("token_for_us") != old) == (version, True)
+    assert pull(partner, TARIFFS)["complete"]
+    assert cpo.unregister().is_ok
+    assert not Partner.objects.get().is_connected
+
+
+@pytest.mark.parametrize("speaks", [VERSIONS, VERSIONS[:2], VERSIONS[:1], ("2.0", "2.2.1", "9.9")])
+def test_the_newest_version_that_both_speak_is_taken(speaks, cpo, site):
+    cpo.speak(*speaks)
+    best = max(version for version in speaks if version in VERSIONS)
+    assert they_begin(cpo).version == best
+    assert cpo.unregister().is_ok
+    handshake.connect("CPO", cpo.versions_url, cpo.token_a(), timezone.now(), is_private=True)
+    assert {partner.version for partner in Partner.objects.filter(state="CONNECTED")} == {best}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_month_with_a_partner_of_any_version(version, cpo, site, cards):
+    """Cards are told, locations and tariffs fetched, and from the reader to the CDR nothing is lost on the way."""
+    cpo.speak(version)
+    partner = they_begin(cpo)
+    assert push(partner) == {"due": 7, "confirmed": 7, "behind": 0}
+    assert {uid: token["valid"] for uid, token in cpo.received_tokens.items()} == {
+        card.uid: card != cards[-1] for card in cards
+    }
+    assert {token["contract_id"] for token in cpo.received_tokens.values()} == {
+        card.contract.contract_id for card in cards
+    }
+    first = pull_all(partner)
+    assert first["locations"]["stored"] == len(cpo.world.locations)
+
+    answers = cpo.play("authorize", uids=[cards[0].uid, cards[-1].uid, "04FEED"])["answers"]
+    assert [answer["allowed"] for answer in answers] == ["ALLOWED", "BLOCKED", None]
+    assert (answers[2]["http_status"], answers[2]["status_code"]) == (404, 2001 if version == "2.1.1" else 2004)
+    assert bool(answers[0]["reference"]) == (version != "2.1.1")
+
+    cpo.play("sessions", count=4, completed=3, others=2)
+    cpo.play("publish")
+    cpo.play("cdrs", count=25, pull_only=4)
+    told = {(entry["kind"], entry["outcome"]) for entry in cpo.ledger.entries() if entry.get("fault") != "refused"}
+    assert {outcome for kind, outcome in told if kind not in ("authorization", "cdr")} <= {"OK", None}
+    before = Session.objects.count()
+    pull_all(partner)
+    assert before == Session.objects.count() == len({entry["id"] for entry in cpo.ledger.entries("session")}) > 0
+    assert known_cdrs() == told_of_cdrs(cpo)
+    assert set(Cdr.objects.values_list("version", flat=True)) == {version}
+    unmatched = set(Cdr.objects.filter(contract=None).values_list("ocpi_id", flat=True))
+    assert unmatched == {entry["id"] for entry in cpo.ledger.entries("cdr") if entry["fault"] == "unknown_card"}
+    assert {evse["uid"]: evse["status"] for place in cpo.world.locations.values() for evse in place["evses"]} == dict(
+        Evse.objects.values_list("uid", "status")
+    )
+    assert list(Quarantined.objects.values_list("module", "version")) == [("cdrs", version)]
+
+
+def test_the_same_publications_in_three_versions_give_the_same_rows(cpo, site):
+    cpo.speak("2.1.1")
+    partner, found = they_begin(cpo), []
+    for version in VERSIONS:
+        cpo.speak(version)
+        assert cpo.renew().is_ok
+        pull_partner(LOCATIONS, partner := Partner.objects.get(), timezone.now(), full=True)
+        pull_partner(TARIFFS, partner, timezone.now(), full=True)
+        found.append(rows())
+        assert partner.version == version
+    assert found[0] == found[1] == found[2]
+    assert all(found[0].values())
+
+
+@pytest.mark.parametrize("upgrade", ["they", "we"])
+def test_a_partner_that_goes_up_the_stair_keeps_its_objects(upgrade, cpo, site, cards):
+    cpo.speak("2.1.1")
+    partner = they_begin(cpo)
+    push(partner)
+    cpo.play("cdrs", count=12, pull_only=3)
+    pull_all(partner)
+    parties, cdrs = list(partner.parties.all()), known_cdrs()
+    kept = list(Cdr.objects.order_by("pk").values_list("pk", "body", "version"))
+    for version in VERSIONS[1:]:
+        cpo.speak(*VERSIONS[: VERSIONS.index(version) + 1])
+        assert cpo.renew().is_ok if upgrade == "they" else handshake.renew(partner, timezone.now())
+        partner = Partner.objects.get()
+        assert (partner.version, cpo.emsp.version) == (version, version)
+        told = pull_all(partner)
+        assert (told["cdrs"]["stored"], told["cdrs"]["unchanged"]) == (0, len(cdrs))
+    assert list(partner.parties.all()) == parties
+    assert known_cdrs() == cdrs
+    assert list(Cdr.objects.order_by("pk").values_list("pk", "body", "version")) == kept
+
+
+def test_a_newer_version_is_told_of_cards_what_the_older_had_no_words_for(cpo, site, cards):
+    cpo.speak("2.1.1")
+    push(they_begin(cpo))
+    app = cards[5].uid
+    assert cpo.received_tokens[app]["type"] == "OTHER"
+    assert cpo.renew().is_ok
+    assert push(Partner.objects.get())["due"] == 0
+    cpo.speak("2.2.1")
+    assert cpo.renew().is_ok
+    assert push(Partner.objects.get()) == {"due": 7, "confirmed": 7, "behind": 0}
+    assert cpo.received_tokens[app]["type"] == "APP_USER"
+
+
+def test_who_registers_anew_is_told_of_every_card_again(cpo, site, cards):
+    push(they_begin(cpo))
+    assert cpo.unregister().is_ok
+    assert push(they_begin(cpo)) == {"due": 7, "confirmed": 7, "behind": 0}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_we_send_is_what_the_tables_of_the_version_say(version, cpo, site, cards):
+    cpo.speak(version)
+    partner = they_begin(cpo)
+    push(partner)
+    listed = cpo.emsp.call("GET", cpo.emsp.url("tokens", "SENDER")).data
+    put = [request.json() for request in cpo.requests if request.method == "PUT" and "/tokens/" in request.path]
+    assert len(listed) == len(put) == 7
+    assert [problem for token in (*listed, *put) for problem in problems(token, "token", version=version)] == []
+    place = next(iter(cpo.world.locations.values()))
+    where = {"location_id": place["id"], "evse_uids": [place["evses"][0]["uid"]]}
+    answer = cpo.send("POST", "tokens", f"/{cards[0].uid}/authorize", where, role="SENDER")
+    assert problems(answer.data, "authorization_info", version=version) == []
+    shown = cpo.emsp.call("GET", cpo.emsp.url("credentials")).data
+    assert problems(shown, "credentials", version=version) == []
+    for module, body in (("locations", place), ("tariffs", next(iter(cpo.world.tariffs.values())))):
+        path = f"/SE/LAD/{body['id']}"
+        assert cpo.send("PUT", module, path, body).is_ok
+        told = cpo.send("GET", module, path).data
+        assert problems(told, module[:-1], version=version) == []
+        sent = spoken(version, module, body, {})
+        assert told == {name: value for name, value in sent.items() if value != []}
+    assert Authorization.objects.get().allowed == "ALLOWED"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_sessions_and_cdrs_are_shown_as_the_tables_of_the_version_say(version, cpo, site, cards):
+    cpo.speak(version)
+    push(they_begin(cpo))
+    told = cpo.play("charge", uid=cards[0].uid, start="2026-10-05T08:00:00Z")
+    session = cpo.send("GET", "sessions", f"/SE/LAD/{told['session_id']}").data
+    assert problems(session, "session", version=version) == [] or version == "2.1.1"
+    (entry,) = cpo.ledger.entries("cdr")
+    shown = cpo.emsp.call("GET", entry["location_url"]).data
+    assert problems(shown, "cdr", version=version) == []
+    assert told["outcome"] == "OK"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_tariff_is_patched_where_the_version_has_that(version, cpo, site):
+    cpo.speak(version)
+    they_begin(cpo)
+    made = next(iter(cpo.world.tariffs.values()))
+    path = f"/SE/LAD/{made['id']}"
+    cpo.send("PUT", "tariffs", path, made)
+    answer = cpo.send("PATCH", "tariffs", path, b'{"tariff_alt_url": "https://lad.example/day"}')
+    if version != "2.1.1":
+        assert (answer.http_status, answer.headers["allow"]) == (405, "GET, PUT, DELETE")
+        return
+    assert answer.is_ok, answer
+    shown = cpo.send("GET", "tariffs", path).data
+    assert shown == spoken(version, "tariffs", made, {}) | {"tariff_alt_url": "https://lad.example/day"}
+    assert cpo.send("PATCH", "tariffs", path, b'{"tariff_alt_url": null}').is_ok
+    assert "tariff_alt_url" not in cpo.send("GET", "tariffs", path).data
+    assert cpo.send("PATCH", "tariffs", path, b'{"currency": null}').status_code == 2001
+    assert cpo.send("PATCH", "tariffs", "/SE/LAD/NONE", b"{}").http_status == 404
