@@ -193,8 +193,10 @@ def test_a_foreign_host_is_400_and_learns_no_url(caller, site):
 @pytest.mark.control("S51")
 def test_our_urls_come_from_the_settings(caller, settings):
     settings.PUBLIC_URL = "https://emsp.example"
-    (listed,) = caller.call("GET", "/ocpi/versions").json()["data"]
-    assert listed == {"version": "2.2.1", "url": "https://emsp.example/ocpi/2.2.1"}
+    listed = caller.call("GET", "/ocpi/versions").json()["data"]
+    assert listed == [
+        {"version": version, "url": f"https://emsp.example/ocpi/{version}"} for version in ("2.1.1", "2.2.1", "2.3.0")
+    ]
 
 
 @pytest.mark.control("S26")
