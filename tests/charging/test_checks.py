@@ -55,6 +55,7 @@ def test_v07_may_end_as_it_starts(token, found):
     assert found(end_date_time="2026-10-19T08:00:00Z") == {}
 
 
+@pytest.mark.ocpi("CDR-07")
 def test_v20_nobodys(found):
     assert found() == {"V-20": "card 04AB of contract SE-EMP-C00000001 is not known"}
 
@@ -119,6 +120,7 @@ class TestCosts:
         assert found(tariffs=tariffs).keys() == codes
 
     @pytest.mark.parametrize(("flag", "codes"), [(True, {"V-46"}), (False, set())])
+    @pytest.mark.ocpi("CDR-10")
     def test_v46_charged_at_home(self, flag, codes, token, found):
         assert found(home_charging_compensation=flag).keys() == codes
 

@@ -91,6 +91,7 @@ def test_one_bad_cdr_spoils_no_other(send):
     assert outcomes(send(cdr_body(), b"{}", cdr_body(id="CDR-2"))) == ["created", "refused", "created"]
 
 
+@pytest.mark.ocpi("CDR-05")
 def test_nothing_that_we_lack_refuses_a_cdr(send):
     (taken,) = send(cdr_body(session_id=None, authorization_reference="who-knows", cdr_token__uid="NOBODYS"))
     assert taken.outcome == "created"
@@ -154,6 +155,7 @@ class TestVersions:
         }
 
     @pytest.mark.parametrize("first", ["2.1.1", "2.2.1", "2.3.0"])
+    @pytest.mark.ocpi("CDR-03", "all")
     def test_the_same_cdr_in_three_versions_is_one_row(self, first, send):
         bodies = self.bodies()
         order = [first, *(number for number in bodies if number != first)]
@@ -184,6 +186,7 @@ class TestVersions:
 
 
 class TestCredits:
+    @pytest.mark.ocpi("CDR-04")
     def test_a_credit_is_linked_to_its_original(self, send_cdr):
         original, credit = send_cdr(), send_cdr(credit_body())
         assert (credit.is_credit, credit.credits) == (True, original)
@@ -226,6 +229,7 @@ class TestCredits:
 
 class TestSeal:
     @pytest.mark.parametrize("change", ["cost_before_taxes = 1", "body = ''", "ocpi_id = 'X'", "party_id = party_id"])
+    @pytest.mark.ocpi("CDR-03")
     def test_what_was_sent_cannot_be_changed(self, change, send_cdr):
         cdr = send_cdr()
         with pytest.raises(IntegrityError, match="CDRs are evidence"), transaction.atomic():

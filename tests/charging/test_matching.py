@@ -123,6 +123,7 @@ class TestLater:
 
 
 class TestSessions:
+    @pytest.mark.ocpi("SES-06")
     def test_our_authorization_counts_more_than_the_card_it_names(self, send_session, token, make_token, grant):
         """SES-06: the reference is the primary key."""
         make_token("04CD")

@@ -53,11 +53,13 @@ def code(answer):
 
 
 class TestCdrs:
+    @pytest.mark.ocpi("CDR-01")
     def test_a_new_one_is_created_and_has_a_place(self, call, live_server):
         answer = call("POST", "cdrs", cdr_body())
         assert (code(answer), "data" in answer.json()) == ((201, 1000), False)
         assert answer.headers["Location"] == f"{live_server.url}/ocpi/2.2.1/cdrs/{Cdr.objects.get().public_id}"
 
+    @pytest.mark.ocpi("CDR-03")
     def test_its_place_gives_the_very_bytes(self, call):
         body = json.dumps(json.loads(cdr_body()) | {"x_ours": [1.50, {"b": 1e3}]}, indent=3).encode()
         place = call("POST", "cdrs", body).headers["Location"]
@@ -81,6 +83,7 @@ class TestCdrs:
         assert "says otherwise" in answer.json()["status_message"]
         assert (Quarantined.objects.get().code, bytes(Cdr.objects.get().body)) == ("V-02", cdr_body())
 
+    @pytest.mark.ocpi("CDR-06")
     def test_all_that_is_wrong_is_said_and_kept(self, call):
         body = cdr_body(currency=None, total_energy="much")
         answer = call("POST", "cdrs", body)
@@ -99,6 +102,7 @@ class TestCdrs:
         assert not Cdr.objects.exists()
 
     @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+    @pytest.mark.ocpi("CDR-03")
     def test_a_cdr_cannot_be_replaced_changed_or_removed(self, method, call):
         place = call("POST", "cdrs", cdr_body()).headers["Location"]
         answer = call(method, place, cdr_body(total_energy=1))
@@ -236,6 +240,7 @@ class TestSessions:
         assert (kept.party, kept.reasons) == (party, [["status", "required"]])
         assert not Session.objects.exists()
 
+    @pytest.mark.ocpi("TR-27")
     def test_an_id_that_is_not_that_of_the_url(self, call):
         answer = call("PUT", SESSION, session_body(id="S-2"))
         assert (code(answer), answer.json()["status_message"]) == ((200, 2001), "id: S-2 is not the one of the URL")
@@ -250,6 +255,7 @@ class TestSessions:
     def test_an_unknown_one_is_not_found(self, call):
         assert code(call("GET", SESSION)) == (404, 2000)
 
+    @pytest.mark.ocpi("SES-02")
     def test_there_is_nothing_below_it(self, call):
         call("PUT", SESSION, session_body())
         assert call("PATCH", f"{SESSION}/charging_periods", b"[]").status_code == 404

@@ -70,6 +70,7 @@ class TestPut:
             "2.2.1",
         )
 
+    @pytest.mark.ocpi("SES-01")
     def test_what_a_put_no_longer_has_is_gone(self, put, told):
         put(charging_periods=[period(0, 1), period(10, 2)], total_cost={"excl_vat": 1}, meter_id="M")
         assert put(charging_periods=[period(10, 3)], last_updated=at(20)) == "updated"
@@ -102,6 +103,7 @@ class TestPut:
         assert put(id="s-1", last_updated=at(1)) == "updated"
         assert Session.objects.count() == 1
 
+    @pytest.mark.ocpi("SES-03")
     def test_completed_is_not_reopened_but_may_be_corrected(self, put, told):
         put(status="COMPLETED", kwh=9, last_updated=at(30))
         assert put(status="ACTIVE", kwh=1, last_updated=at(40)) == "stale"
@@ -123,6 +125,7 @@ class TestPut:
             send_session(*bodies)
 
     @pytest.mark.parametrize("number", ["2.1.1", "2.2.1", "2.3.0"])
+    @pytest.mark.ocpi("SES-01", "SES-05", "all")
     def test_in_three_versions_it_is_the_same_session(self, number, partner, put, told):
         put(total_cost={"excl_vat": 2.5})
         before = told()
@@ -147,6 +150,7 @@ class TestPatch:
         patch(meter_id=None, end_date_time=None, last_updated=at(10))
         assert (told().meter_id, told().end_date_time, Session.objects.get().ended_at) == (None, None, None)
 
+    @pytest.mark.ocpi("SES-02")
     def test_periods_are_added(self, put, patch, told):
         put(charging_periods=[period(0, 1)])
         patch(charging_periods=[period(10, 2)], last_updated=at(15))

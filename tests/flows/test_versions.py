@@ -118,6 +118,7 @@ def rows():
 
 @pytest.mark.parametrize("begin", [they_begin, we_begin])
 @pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.ocpi("CRED-02", "CRED-03", "VER-01", "VER-02", "TR-02", "CRED-01", "all")
 def test_a_partner_of_any_version_registers_whoever_begins(version, begin, cpo, site):
     cpo.speak(version)
     partner = begin(cpo)
@@ -129,6 +130,7 @@ def test_a_partner_of_any_version_registers_whoever_begins(version, begin, cpo, 
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.ocpi("CRED-06", "CRED-08", "all")
 def test_a_partner_of_any_version_renews_and_leaves(version, cpo, site):
     cpo.speak(version)
     partner = they_begin(cpo)
@@ -142,6 +144,7 @@ def test_a_partner_of_any_version_renews_and_leaves(version, cpo, site):
 
 
 @pytest.mark.parametrize("speaks", [VERSIONS, VERSIONS[:2], VERSIONS[:1], ("2.0", "2.2.1", "9.9")])
+@pytest.mark.ocpi("VER-01", "all")
 def test_the_newest_version_that_both_speak_is_taken(speaks, cpo, site):
     cpo.speak(*speaks)
     best = max(version for version in speaks if version in VERSIONS)
@@ -152,6 +155,22 @@ def test_the_newest_version_that_both_speak_is_taken(speaks, cpo, site):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.ocpi(
+    "TR-21",
+    "TOK-07",
+    "TOK-03",
+    "TOK-02",
+    "CDR-01",
+    "CDR-05",
+    "CDR-06",
+    "SES-02",
+    "SES-01",
+    "LOC-01",
+    "TR-29",
+    "CDR-04",
+    "CDR-07",
+    "all",
+)
 def test_a_month_with_a_partner_of_any_version(version, cpo, site, cards):
     """Cards are told, locations and tariffs fetched, and from the reader to the CDR nothing is lost on the way."""
     cpo.speak(version)
@@ -182,6 +201,9 @@ def test_a_month_with_a_partner_of_any_version(version, cpo, site, cards):
     assert known_cdrs() == told_of_cdrs(cpo)
     assert set(Cdr.objects.values_list("version", flat=True)) == {version}
     unmatched = set(Cdr.objects.filter(contract=None).values_list("ocpi_id", flat=True))
+    assert list(Cdr.objects.filter(is_credit=True).values_list("credits__ocpi_id", flat=True)) == [
+        entry["id"] for entry in cpo.ledger.entries("cdr") if entry["fault"] == "credited"
+    ]
     assert unmatched == {entry["id"] for entry in cpo.ledger.entries("cdr") if entry["fault"] == "unknown_card"}
     assert {evse["uid"]: evse["status"] for place in cpo.world.locations.values() for evse in place["evses"]} == dict(
         Evse.objects.values_list("uid", "status")
@@ -189,6 +211,7 @@ def test_a_month_with_a_partner_of_any_version(version, cpo, site, cards):
     assert list(Quarantined.objects.values_list("module", "version")) == [("cdrs", version)]
 
 
+@pytest.mark.ocpi("TR-21", "TAR-02", "LOC-04", "all")
 def test_the_same_publications_in_three_versions_give_the_same_rows(cpo, site):
     cpo.speak("2.1.1")
     partner, found = they_begin(cpo), []
@@ -204,6 +227,7 @@ def test_the_same_publications_in_three_versions_give_the_same_rows(cpo, site):
 
 
 @pytest.mark.parametrize("upgrade", ["they", "we"])
+@pytest.mark.ocpi("CRED-06", "all")
 def test_a_partner_that_goes_up_the_stair_keeps_its_objects(upgrade, cpo, site, cards):
     cpo.speak("2.1.1")
     partner = they_begin(cpo)
@@ -224,6 +248,7 @@ def test_a_partner_that_goes_up_the_stair_keeps_its_objects(upgrade, cpo, site, 
     assert list(Cdr.objects.order_by("pk").values_list("pk", "body", "version")) == kept
 
 
+@pytest.mark.ocpi("TOK-08", "2.1.1", "2.2.1")
 def test_a_newer_version_is_told_of_cards_what_the_older_had_no_words_for(cpo, site, cards):
     cpo.speak("2.1.1")
     push(they_begin(cpo))
@@ -244,6 +269,7 @@ def test_who_registers_anew_is_told_of_every_card_again(cpo, site, cards):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.ocpi("TOK-01", "TOK-05", "TOK-02", "CRED-09", "CRED-10", "TR-35", "TR-36", "TR-11", "TOK-08", "all")
 def test_what_we_send_is_what_the_tables_of_the_version_say(version, cpo, site, cards):
     cpo.speak(version)
     partner = they_begin(cpo)
@@ -269,6 +295,7 @@ def test_what_we_send_is_what_the_tables_of_the_version_say(version, cpo, site, 
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.ocpi("CDR-03", "CDR-01", "TR-36", "SES-05", "SES-03", "all")
 def test_sessions_and_cdrs_are_shown_as_the_tables_of_the_version_say(version, cpo, site, cards):
     cpo.speak(version)
     push(they_begin(cpo))
@@ -279,9 +306,13 @@ def test_sessions_and_cdrs_are_shown_as_the_tables_of_the_version_say(version, c
     shown = cpo.emsp.call("GET", entry["location_url"]).data
     assert problems(shown, "cdr", version=version) == []
     assert told["outcome"] == "OK"
+    late = f'{{"status": "ACTIVE", "last_updated": "{timezone.now():%Y-%m-%dT%H:%M:%SZ}"}}'.encode()
+    cpo.send("PATCH", "sessions", f"/SE/LAD/{told['session_id']}", late)
+    assert Session.objects.get().status == "COMPLETED"
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.ocpi("TAR-01", "TR-29", "2.1.1")
 def test_a_tariff_is_patched_where_the_version_has_that(version, cpo, site):
     cpo.speak(version)
     they_begin(cpo)
@@ -299,3 +330,46 @@ def test_a_tariff_is_patched_where_the_version_has_that(version, cpo, site):
     assert "tariff_alt_url" not in cpo.send("GET", "tariffs", path).data
     assert cpo.send("PATCH", "tariffs", path, b'{"currency": null}').status_code == 2001
     assert cpo.send("PATCH", "tariffs", "/SE/LAD/NONE", b"{}").http_status == 404
+
+
+@pytest.mark.ocpi("TR-04", "TR-05", "TR-09", "TR-11", "TR-23", "LOC-03", "all")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_strangers_and_nonsense_get_the_same_answers_in_every_version(version, cpo, site):
+    cpo.speak(version)
+    they_begin(cpo)
+    stranger = cpo.emsp.call("GET", cpo.emsp.url("tokens", "SENDER"), token="nobodys_token-of-any-kind")
+    assert (stranger.http_status, stranger.status_code) == (401, 2001)
+    assert cpo.send("PUT", "tariffs", "/SE/LAD/X", b"{").http_status == 400
+    answer = cpo.send("PUT", "tariffs", "/SE/LAD/X", b"[]")
+    assert (answer.http_status, answer.status_code) == (200, 2001)
+    assert answer.headers.get("ocpi-to-party-id") == (None if version == "2.1.1" else "LAD")
+    assert cpo.send("DELETE", "locations", "/SE/LAD/X").http_status == 405
+
+
+@pytest.mark.ocpi("TR-14", "TR-15", "all")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_list_of_cards_is_paged_in_every_version(version, cpo, site, cards):
+    cpo.speak(version)
+    they_begin(cpo)
+    first = cpo.emsp.call("GET", f"{cpo.emsp.url('tokens', 'SENDER')}?limit=4&date_from=2020-01-01T00:00:00Z")
+    assert (first.headers["x-total-count"], first.headers["x-limit"]) == ("7", "1000")
+    link = first.headers["link"].partition(">")[0].removeprefix("<")
+    assert f"/ocpi/{version}/tokens?" in link
+    second = cpo.emsp.call("GET", link)
+    assert [token["uid"] for token in (*first.data, *second.data)] == [card.uid for card in cards]
+    assert "link" not in second.headers
+
+
+@pytest.mark.ocpi("CRED-04", "CRED-05", "all")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_registration_that_cannot_be_is_refused_in_every_version(version, cpo, site):
+    cpo.speak(version)
+    invitation = handshake.invite("CPO", LAD, timezone.now(), is_private=True)
+    cpo.fault("status", value=500, module="versions")
+    answer = cpo.register(invitation.versions_url, invitation.token)
+    assert (answer.http_status, answer.status_code) == (200, 3001)
+    assert not Partner.objects.get().is_connected
+    cpo.faults.clear()
+    assert cpo.register(invitation.versions_url, invitation.token).is_ok
+    again = cpo.registration.credentials("another_token-of-the-cpo", version)
+    assert cpo.emsp.call("POST", cpo.emsp.url("credentials"), again).http_status == 405

@@ -77,6 +77,7 @@ def test_older_is_told_so_and_changes_nothing(known, send):
     assert Location.objects.get().last_updated == moment(AT)
 
 
+@pytest.mark.ocpi("TR-37")
 def test_null_clears_and_what_is_absent_stays(known, send):
     send("LOC-7/LAD-7-1", {"floor_level": None, "physical_reference": "8B", "last_updated": NEWER})
     part = Evse.objects.get()

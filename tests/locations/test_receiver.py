@@ -31,6 +31,7 @@ def test_what_is_older_is_accepted_and_changes_nothing(call):
 
 
 @pytest.mark.parametrize("version", ["2.1.1", "2.2.1", "2.3.0"])
+@pytest.mark.ocpi("TR-27", "TR-28", "TR-29", "LOC-02", "all")
 def test_every_version_puts_patches_and_reads_all_three_levels(version, call):
     def send(method, path, body=None):
         answer = call(method, path, body, version)
@@ -68,6 +69,7 @@ def test_a_problem_is_named_as_its_sender_spells_it(call):
 
 
 @pytest.mark.parametrize("change", [{"id": "LOC-8"}, {"party_id": "FOE"}, {"country_code": "DE"}])
+@pytest.mark.ocpi("TR-27")
 def test_the_body_is_of_whom_the_url_names(change, call):
     assert code(call("PUT", PLACE, location(**change))) == (200, 2001)
     assert not Location.objects.exists()
@@ -116,6 +118,7 @@ def test_a_status_of_an_unknown_location_has_it_pulled(call, partner):
     assert Feed.objects.get().due_at < datetime.now().astimezone()
 
 
+@pytest.mark.ocpi("TR-29")
 def test_a_patch_must_say_when_since_2_2(call):
     call("PUT", PLACE, location())
     assert code(call("PATCH", PART, {"status": "CHARGING"})) == (200, 2001)
@@ -140,6 +143,7 @@ def test_successful_statuses_leave_no_message_behind_and_all_else_does(call):
     assert Exchange.objects.count() == 2
 
 
+@pytest.mark.ocpi("LOC-03")
 def test_nothing_can_be_deleted(call):
     answer = call("DELETE", PLACE)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, PUT, PATCH")

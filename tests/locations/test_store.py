@@ -86,6 +86,7 @@ def test_older_changes_nothing_but_evses_that_are_newer(put):
     assert dict(Evse.objects.values_list("uid", "status")) == {"A": "BLOCKED", "B": "AVAILABLE"}
 
 
+@pytest.mark.ocpi("TR-28")
 def test_newer_replaces_everything(put):
     put(location())
     newer = location(last_updated=NEWER, name=None, facilities=None, postal_code="1")
@@ -94,6 +95,7 @@ def test_newer_replaces_everything(put):
     assert (place.name, place.postal_code, "facilities" in place.details) == ("", "1", False)
 
 
+@pytest.mark.ocpi("LOC-03")
 def test_an_evse_that_a_put_leaves_out_is_removed_and_stays_readable(put):
     put(location(evses=[evse("A"), evse("B")]))
     put(location(last_updated=NEWER, evses=[evse("A")]))
@@ -112,6 +114,7 @@ def test_a_connector_that_an_evse_leaves_out_is_gone(put):
     assert list(Connector.objects.values_list("ocpi_id", flat=True)) == ["2"]
 
 
+@pytest.mark.ocpi("TR-35")
 def test_identity_has_no_case(put):
     put(location(evses=[evse("a")]))
     assert put(location(id="loc-7", last_updated=NEWER, evses=[evse("A", last_updated=NEWER)])) == ["updated"]
@@ -123,11 +126,13 @@ def test_oddities_are_kept_with_their_path_and_refuse_nothing(put):
     assert {path for path, _ in Location.objects.get().warnings} == {"postal_code", "facilities[1]", "owner.name"}
 
 
+@pytest.mark.ocpi("TR-39")
 def test_fields_we_do_not_know_stay_in_the_body(put):
     assert put(location(evses=[evse("A", tariffs=[{"id": "T", "elements": []}])])) == ["created"]
     assert b'"tariffs": [{"id": "T"' in bytes(Location.objects.get().body)
 
 
+@pytest.mark.ocpi("LOC-01", "LOC-02")
 def test_a_new_evse_is_added_and_raises_its_location(put, party):
     put(location())
     stored = put_evse(party, "loc-7", read_evse("B", last_updated=NEWER), NOW)
@@ -156,6 +161,7 @@ def test_states_of_one_second_that_differ_in_the_date_of_an_evse_alone_are_two(p
     assert Evse.objects.get(uid="A").status == "AVAILABLE"
 
 
+@pytest.mark.ocpi("LOC-01")
 def test_a_connector_raises_its_parents(put, party):
     put(location())
     (body,) = encoded(evse()["connectors"][0] | {"id": "2", "max_amperage": 16, "last_updated": NEWER})

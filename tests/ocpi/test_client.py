@@ -50,6 +50,7 @@ def test_the_data_of_an_answer_keeps_its_own_bytes(server, peer):
 
 
 @pytest.mark.parametrize("method", ["put", "post", "patch", "delete"])
+@pytest.mark.ocpi("TR-09", "TR-35")
 def test_a_body_is_sent_as_json_with_exact_numbers(server, peer, method):
     getattr(peer, method)(server.url("/x?type=RFID"), {"price": Decimal("4.20")})
     (request,) = server.requests
@@ -84,11 +85,13 @@ def test_parameters_join_those_of_the_url(server, peer):
         ({"version": V211, "form": "base64"}, "Token c2VjcmV0LXRva2Vu"),
     ],
 )
+@pytest.mark.ocpi("TR-02", "all")
 def test_the_token_is_spelt_as_the_version_or_the_partner_wants(server, make_peer, options, header):
     make_peer(**options).get(server.url())
     assert server.requests[0].headers["authorization"] == header
 
 
+@pytest.mark.ocpi("TR-22", "all")
 def test_every_call_has_ids_of_its_own(server, peer):
     peer.get(server.url())
     peer.get(server.url())
@@ -96,6 +99,7 @@ def test_every_call_has_ids_of_its_own(server, peer):
     assert len(set(ids)) == 4 and all(len(identity) == 36 for identity in ids)
 
 
+@pytest.mark.ocpi("TR-23")
 def test_routing_names_both_parties(server, make_peer):
     make_peer(us=US, them=THEM, version=V221).get(server.url())
     assert ROUTING.items() <= server.requests[0].headers.items()
@@ -378,6 +382,7 @@ def test_a_certificate_that_nobody_vouches_for_is_not_believed(make_peer, tmp_pa
 
 
 @pytest.mark.control("S52")
+@pytest.mark.ocpi("TR-01", "all")
 def test_certificates_are_checked():
     assert client._trusted().verify_mode == ssl.CERT_REQUIRED and client._trusted().check_hostname
 

@@ -98,12 +98,14 @@ def test_a_list_of_one_is_that_one():
 
 @pytest.mark.parametrize("version", bodies.VERSIONS)
 @pytest.mark.parametrize("kind", ["location", "cdr", "session", "tariff"])
+@pytest.mark.ocpi("TR-39", "all")
 def test_fields_that_nobody_specified_are_let_be(version, kind):
     sent = bodies.sent(version, kind) | {"vendor": {"deep": [1, {"er": None}]}, "": 1, "evse_uid_": "x"}
     reading = VERSIONS[version].read(kind, bodies.as_bytes(sent), bodies.OWNER)
     assert reading == VERSIONS[version].read(kind, bodies.body(version, kind), bodies.OWNER)
 
 
+@pytest.mark.ocpi("TR-37", "all")
 def test_null_and_empty_lists_are_absent():
     sent = bodies.sent("2.2.1", "location") | {"name": None, "facilities": None, "images": []}
     location = VERSIONS["2.2.1"].read_location(bodies.as_bytes(sent), bodies.OWNER)

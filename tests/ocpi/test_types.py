@@ -113,6 +113,7 @@ def test_what_no_json_allows_is_refused(literal):
         ("2028-02-29T00:00:00Z", datetime(2028, 2, 29, tzinfo=UTC)),
     ],
 )
+@pytest.mark.ocpi("TR-36", "all")
 def test_times_are_instants_in_utc(text, moment):
     read = read_moment(text)
     assert read == moment and read.tzinfo is UTC

@@ -100,6 +100,7 @@ PATHS = ["/ocpi", "/ocpi/", "/ocpi/nothing", "/ocpi/9.9.9", "/ocpi/2.2.1/nothing
 
 
 @pytest.mark.parametrize("path", PATHS)
+@pytest.mark.ocpi("TR-11")
 def test_what_is_nowhere_is_404(path, caller):
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         is_envelope(caller.call(method, path), 404, 2000)
@@ -120,6 +121,7 @@ def test_methods_that_are_not_there_are_named(caller):
     assert caller.call("HEAD", "tokens").status_code == 405
 
 
+@pytest.mark.ocpi("TR-05", "TR-11")
 def test_what_is_no_json_is_400(caller):
     json_header = {"Content-Type": "application/json"}
     for body in (b"", b"{", b"<xml/>", b'{"a":NaN}', b"\xff\xfe", b"[" * 100_000, b"\xef\xbb\xbf{}"):
@@ -133,6 +135,7 @@ def test_too_deep_is_400(caller):
     assert "deep" in said
 
 
+@pytest.mark.ocpi("TR-05", "TR-12")
 def test_valid_json_of_another_kind_is_2001_with_its_paths(caller):
     for body in (b"[]", b"1", b"null", b'"x"'):
         is_envelope(caller.call("PUT", "credentials", content=body), 200, 2001)
@@ -156,6 +159,7 @@ def test_other_types_are_415(kind, caller):
 @pytest.mark.parametrize(
     "kind", ["application/json", "application/json; charset=utf-8", "Application/JSON", "application/vnd.x+json"]
 )
+@pytest.mark.ocpi("TR-09")
 def test_spellings_of_json_are_taken(kind, caller):
     answer = caller.call("PATCH", "owned/SE/LAD", content=b"{}", headers={"Content-Type": kind})
     assert answer.json()["data"] == {"bytes": 2}
@@ -265,6 +269,7 @@ TOKENS = ["Basic dTpw", "Token", "Token ", "Bearer x", "Token a b", "Token \x7f"
 
 @pytest.mark.control("S5", "S6")
 @pytest.mark.parametrize("header", TOKENS)
+@pytest.mark.ocpi("TR-04")
 def test_strangers_all_get_the_same_answer(header, caller, site):
     status, content = raw(site, "GET /ocpi/2.2.1/tokens", f"Authorization: {header}")
     said = json.loads(content)
@@ -272,6 +277,7 @@ def test_strangers_all_get_the_same_answer(header, caller, site):
     assert not Exchange.objects.exists()
 
 
+@pytest.mark.ocpi("TR-04", "TR-01")
 def test_without_a_header_it_is_401_too(as_partner, partner):
     is_envelope(as_partner(None).call("GET", "tokens"), 401, 2001, **{"WWW-Authenticate": "Token"})
 
@@ -287,6 +293,7 @@ SPELLINGS = [
 
 @pytest.mark.control("S5")
 @pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.ocpi("TR-02")
 def test_the_token_may_be_spelt_in_either_form(spelling, caller, site):
     status, _ = raw(site, "GET /ocpi/2.2.1/tokens", f"Authorization: {spelling(caller.token)}")
     assert status == 200
@@ -314,6 +321,7 @@ def test_a_revoked_or_expired_token_is_dead_at_once(caller, partner, now):
     is_envelope(caller.call("GET", "tokens"), 401, 2001)
 
 
+@pytest.mark.ocpi("TR-22")
 def test_ids_of_a_request_come_back(caller):
     ids = {"X-Request-ID": "r-1", "X-Correlation-ID": "c-1"}
     for url in ("tokens", "nothing", "/ocpi/versions", "unplugged"):
@@ -342,6 +350,7 @@ def routing(sender="SE*LAD", to="SE*EMP"):
     }
 
 
+@pytest.mark.ocpi("TR-23")
 def test_routing_headers_come_back_swapped(caller):
     answer = caller.call("GET", "tokens", headers=routing("se*lad", "se*emp"))
     assert answer.json()["status_code"] == 1000
@@ -359,6 +368,7 @@ def test_who_speaks_for_others_or_to_others_is_refused(headers, caller):
     is_envelope(caller.call("GET", "tokens", headers=headers), 200, 2001)
 
 
+@pytest.mark.ocpi("TR-23")
 def test_versions_and_credentials_take_no_routing_headers(caller):
     for url in ("/ocpi/versions", "/ocpi/2.2.1", "credentials"):
         assert caller.call("GET", url, headers=routing("SE*OTH", "XX*YYY")).json()["status_code"] == 1000

@@ -39,6 +39,7 @@ def is_known(site, as_partner, token, path="tokens"):
 # The partner begins
 
 
+@pytest.mark.ocpi("CRED-01", "CRED-03", "CRED-11")
 def test_the_cpo_registers_with_its_invitation(cpo, registered):
     assert (registered.state, registered.version, registered.versions_url) == ("CONNECTED", "2.2.1", cpo.versions_url)
     assert {str(party) for party in registered.parties.all()} == {"SE*LAD", "DE*LAD"}
@@ -66,6 +67,7 @@ def test_the_invitation_is_dead_once_the_new_token_was_used(cpo, invitation, as_
 
 
 @pytest.mark.control("S6", "S7")
+@pytest.mark.ocpi("TR-04", "CRED-05", "VER-01")
 def test_an_invitation_opens_the_registration_and_nothing_else(invitation, as_partner, site):
     stranger = as_partner(invitation.token)
     for path in ("/ocpi/versions", "/ocpi/2.2.1", "/ocpi/2.2.1/credentials"):
@@ -78,16 +80,19 @@ def test_an_invitation_opens_the_registration_and_nothing_else(invitation, as_pa
 
 
 @pytest.mark.control("S7")
+@pytest.mark.ocpi("CRED-01")
 def test_an_invitation_expires(invitation, as_partner):
     CredentialsToken.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert as_partner(invitation.token).call("GET", "/ocpi/versions").status_code == 401
 
 
+@pytest.mark.ocpi("CRED-05")
 def test_who_is_registered_does_not_post(cpo, registered):
     answer = cpo.emsp.call("POST", cpo.emsp.url("credentials"), theirs(cpo.versions_url))
     assert (answer.http_status, answer.headers["allow"]) == (405, "GET, PUT, DELETE")
 
 
+@pytest.mark.ocpi("CRED-09")
 def test_credentials_show_the_token_that_was_presented(cpo, registered):
     shown = cpo.emsp.call("GET", cpo.emsp.url("credentials")).data
     assert shown["token"] == cpo.memory.get("token_for_us")
@@ -141,6 +146,7 @@ def nothing_was_kept(invitation, as_partner):
      ({"name": "cut_body"}, 3001), ({"name": "lost_reply"}, 3001), ({"name": "redirect", "value": "/ocpi/x"}, 3001),
      ({"name": "status", "value": 401}, 3001), ({"name": "slow", "value": 0.5}, 3001)],
 )  # fmt: skip
+@pytest.mark.ocpi("CRED-04")
 def test_a_cpo_we_cannot_look_at_is_3001_and_may_try_again(fault, code, cpo, try_to_register, invitation, as_partner):
     cpo.fault(module="versions", **fault)
     answer = try_to_register()
@@ -150,12 +156,14 @@ def test_a_cpo_we_cannot_look_at_is_3001_and_may_try_again(fault, code, cpo, try
     assert try_to_register()["status_code"] == 1000
 
 
+@pytest.mark.ocpi("CRED-04")
 def test_no_version_in_common_is_3002(cpo, try_to_register, invitation, as_partner):
     cpo.speak("2.1.1", "2.0")
     assert try_to_register()["status_code"] == 3002
     nothing_was_kept(invitation, as_partner)
 
 
+@pytest.mark.ocpi("CRED-04")
 def test_a_cpo_with_nothing_for_us_is_3003(cpo, try_to_register, invitation, as_partner, monkeypatch):
     monkeypatch.setattr("apps.simulator.interfaces.SENT", ("tariffs", "sessions"))
     answer = try_to_register()
@@ -164,6 +172,7 @@ def test_a_cpo_with_nothing_for_us_is_3003(cpo, try_to_register, invitation, as_
     nothing_was_kept(invitation, as_partner)
 
 
+@pytest.mark.ocpi("CRED-10")
 def test_a_wrong_token_in_their_credentials_is_3001(try_to_register, invitation, as_partner):
     assert try_to_register(token="not-the_token")["status_code"] == 3001
     nothing_was_kept(invitation, as_partner)
@@ -251,6 +260,7 @@ def test_a_partner_may_choose_its_version(version, body, cpo, invitation, as_par
     assert caller.call("GET", "tokens", version).json()["data"] == []
 
 
+@pytest.mark.ocpi("CRED-06", "2.2.1", "2.3.0")
 def test_a_renewal_may_change_the_version(cpo, registered, as_partner):
     cpo.speak("2.2.1", "2.3.0")
     token = cpo.memory.get("tokens_of_emsp")[-1]
@@ -368,6 +378,7 @@ def test_a_lost_answer_to_our_renewal_locks_nobody_out(cpo, registered):
 # We begin
 
 
+@pytest.mark.ocpi("CRED-02")
 def test_we_register_with_the_cpo(cpo, site):
     partner = connect(cpo)
     assert (partner.state, partner.version, partner.name) == ("CONNECTED", "2.2.1", "Simulated CPO")
@@ -431,6 +442,7 @@ def test_the_name_of_a_connected_partner_is_taken(cpo, registered):
 
 
 @pytest.mark.control("S13")
+@pytest.mark.ocpi("CRED-08")
 def test_the_cpo_leaves(cpo, registered, as_partner):
     token = cpo.memory.get("token_for_us")
     assert cpo.unregister().is_ok
@@ -443,6 +455,7 @@ def test_the_cpo_leaves(cpo, registered, as_partner):
 
 
 @pytest.mark.control("S13")
+@pytest.mark.ocpi("CRED-08")
 def test_we_leave(cpo, registered, as_partner):
     token = cpo.memory.get("token_for_us")
     assert handshake.end(registered, timezone.now()) == ""

@@ -116,6 +116,7 @@ def test_one_bad_object_costs_itself_and_the_mark_moves_on(cpo, partner, feed):
     assert feed.watermark is not None
 
 
+@pytest.mark.ocpi("LOC-04")
 def test_what_a_complete_list_no_longer_has_vanishes_and_comes_back(cpo, partner):
     cpo.serve("locations", [location(id=key) for key in "ABC"])
     pull(partner)
@@ -278,6 +279,7 @@ def test_who_lost_the_lease_writes_nothing_more(cpo, partner, feed):
     assert (Location.objects.count(), feed.failures, feed.watermark) == (0, 0, None)
 
 
+@pytest.mark.ocpi("LOC-10", "2.1.1")
 def test_a_partner_that_speaks_2_1_1_names_no_owner(cpo, settings):
     settings.OCPI_PRIVATE_HOSTS = ["127.0.0.1"]
     old = connect(make_partner("Old", version="2.1.1"), cpo.url, "locations")

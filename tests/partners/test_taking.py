@@ -97,6 +97,7 @@ def test_what_the_url_says_holds(partner):
     assert right.outcome == "created"
 
 
+@pytest.mark.ocpi("LOC-10", "2.1.1")
 def test_where_a_version_names_no_owner_it_is_the_connections(partner):
     (taken,) = take(INTAKE, partner, V211, encoded(example("location", "2.1.1")), NOW)
     assert taken.require().outcome == "created"

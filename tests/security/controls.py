@@ -3,13 +3,11 @@
 Tests say themselves what they show: `@pytest.mark.control("S8")`, or `pytestmark` for a whole file.
 """
 
-import ast
 from collections import defaultdict
-from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from emsp import local
+from tests import marks
 
 FILE = local.PROJECT / "docs/security-controls.md"
 BUILT, PARTLY, NOT_APPLICABLE = "built", "partly", "not applicable"
@@ -132,33 +130,11 @@ a test fails where it is not current, or where something that is built has no te
 
 def marked() -> dict[str, list[str]]:
     """Tests by control, as `file: name`."""
-    found = defaultdict(list)
-    for file in sorted(local.PROJECT.glob("tests/**/test_*.py")):
-        for test, ids in _tests_of(file):
-            for control in ids:
-                found[control].append(f"{file.relative_to(local.PROJECT / 'tests').as_posix()}: {test}")
-    return found
-
-
-def _tests_of(file: Path) -> Iterator[tuple[str, set[str]]]:
-    tree = ast.parse(file.read_text())
-    whole = {control for node in tree.body if _is_of_file(node) for control in _ids(node.value)}
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-            ids = whole.union(*(_ids(decorator) for decorator in node.decorator_list))
-            yield node.name.removeprefix("test_").replace("_", " "), ids
-
-
-def _is_of_file(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"
-
-
-def _ids(node: ast.expr) -> set[str]:
-    """What the `pytest.mark.control` calls in an expression name."""
-    calls = (call for call in ast.walk(node) if isinstance(call, ast.Call))
-    return {
-        argument.value for call in calls if ast.unparse(call.func) == "pytest.mark.control" for argument in call.args
-    }
+    found = defaultdict(dict)
+    for test, ids in marks.marked("control"):
+        for control in ids:
+            found[control][test] = None
+    return {control: list(tests) for control, tests in found.items()}
 
 
 def number(control: str) -> int:

@@ -30,6 +30,7 @@ def test_a_tariff_has_its_row_and_its_first_revision(put):
     assert bytes(kept.body) == bytes(revision.body) == encoded(tariff())[0]
 
 
+@pytest.mark.ocpi("TAR-01")
 def test_every_content_stays_as_a_revision_and_repetitions_do_not(put):
     put(tariff())
     assert put(tariff()) == ["unchanged"]
@@ -69,6 +70,7 @@ def test_a_deleted_tariff_can_still_be_read_and_comes_back_with_a_put(put, party
 
 
 @pytest.mark.parametrize("version", ["2.1.1", "2.2.1", "2.3.0"])
+@pytest.mark.ocpi("TAR-01", "TR-27", "TR-28", "all")
 def test_a_tariff_is_put_read_and_deleted_over_http(version, call):
     body = example("tariff", version)
     assert code(call("PUT", PATH, body, version)) == (201, 1000)
@@ -112,6 +114,7 @@ def test_a_tariff_is_not_patched_since_2_2(call):
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, PUT, DELETE")
 
 
+@pytest.mark.ocpi("TAR-04")
 def test_others_tariffs_cannot_be_touched(call):
     make_partner("Foe", ("SE", "FOE"))
     assert call("PUT", "tariffs/SE/FOE/DAY", tariff(party_id="FOE")).status_code == 404
@@ -126,6 +129,7 @@ def cpo(tmp_path, settings):
         yield simulator
 
 
+@pytest.mark.ocpi("TAR-02")
 def test_tariffs_are_pulled_and_what_a_complete_list_lacks_is_deleted(cpo):
     partner = connect(make_partner("CPO", ("SE", "LAD"), ("DE", "LAD")), cpo.url, "tariffs")
     open_feeds(partner, NOW)

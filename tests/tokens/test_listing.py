@@ -48,6 +48,7 @@ def test_a_token_that_changes_during_a_crawl_hides_no_other(make_token, now):
     assert uids(first) + [uid for page in rest for uid in uids(page)] == [token.uid for token in tokens]
 
 
+@pytest.mark.ocpi("TR-14")
 def test_a_plain_offset_works_and_beyond_the_end_is_nothing(make_token, now):
     made = [make_token().uid for _ in range(3)]
     assert uids(read_page({"offset": "1"}, 1, now)) == made[1:]
@@ -55,6 +56,7 @@ def test_a_plain_offset_works_and_beyond_the_end_is_nothing(make_token, now):
     assert (beyond.cards, beyond.total, beyond.next_query) == ([], 3, None)
 
 
+@pytest.mark.ocpi("TR-14")
 def test_dates_are_from_inclusive_and_to_exclusive(make_token, now):
     [make_token(uid, last_updated=now + number * HOUR) for number, uid in enumerate("ABC")]
     bounds = {"date_from": "2026-03-10T12:00:00Z", "date_to": "2026-03-10T15:00:00 01:00"}
@@ -62,12 +64,14 @@ def test_dates_are_from_inclusive_and_to_exclusive(make_token, now):
     assert (uids(page), page.total) == (["A", "B"], 2)
 
 
+@pytest.mark.ocpi("TR-15")
 def test_the_filter_is_repeated_in_the_next_page(make_token, now):
     [make_token() for _ in range(3)]
     query = read_page({"limit": "1", "date_from": "2026-03-01T00:00:00"}, 1, now).next_query
     assert (query["date_from"], query["limit"], query["offset"]) == ("2026-03-01T00:00:00Z", 1, 1)
 
 
+@pytest.mark.ocpi("TR-15")
 def test_a_limit_above_ours_is_lowered(make_token, now):
     contract = make_token("first").contract
     Token.objects.bulk_create(

@@ -60,6 +60,7 @@ def in_thread(work, *args):
     return thread
 
 
+@pytest.mark.ocpi("TOK-07")
 def test_a_partner_gets_the_whole_token_and_it_is_confirmed(cpo, make_due, now, us):
     token = make_due("04AB", visual_number="V-1", issuer="Us")
     assert push_due(now, us) == {"due": 1, "confirmed": 1, "behind": 0}
@@ -80,6 +81,7 @@ def test_many_changes_are_one_message_with_the_last_state(cpo, make_due, now, us
     assert TokenDelivery.objects.get().confirmed_version == 6
 
 
+@pytest.mark.ocpi("TOK-07")
 def test_a_blocked_driver_becomes_known_to_the_cpo(cpo, make_due, make_driver, now, us):
     driver = make_driver()
     make_due("04AB", driver=driver)
@@ -90,6 +92,7 @@ def test_a_blocked_driver_becomes_known_to_the_cpo(cpo, make_due, make_driver, n
     assert (known_by(driver), cpo.received_tokens["04AB"]["valid"]) == ((1, 1), False)
 
 
+@pytest.mark.ocpi("TOK-08")
 def test_apps_are_sent_with_their_type_and_are_always_asked(cpo, make_due, now, us):
     make_due("anna 1", type="APP_USER", whitelist="ALWAYS")
     assert push_due(now, us)["confirmed"] == 1

@@ -27,6 +27,7 @@ def call(live_server, partner, settings):
         yield call
 
 
+@pytest.mark.ocpi("TOK-05")
 def test_authorize_answers_with_the_token_and_a_reference(call, make_token):
     make_token("04AB", visual_number="V-1")
     answer = call("POST", "tokens/04ab/authorize", json={"location_id": "L1", "evse_uids": ["E1"]}).json()
@@ -37,6 +38,7 @@ def test_authorize_answers_with_the_token_and_a_reference(call, make_token):
     assert data["authorization_reference"] == str(Authorization.objects.get().reference)
 
 
+@pytest.mark.ocpi("TOK-02")
 def test_authorize_needs_no_body(call, make_token):
     make_token("04AB")
     assert call("POST", "tokens/04AB/authorize").json()["data"]["allowed"] == "ALLOWED"
@@ -49,6 +51,7 @@ def test_a_body_that_names_no_location_is_refused_with_its_path(call, make_token
     assert "location_id" in answer.json()["status_message"]
 
 
+@pytest.mark.ocpi("TOK-03")
 def test_a_card_that_may_not_charge_is_no_error(call, make_token):
     make_token("04AB", expires_at=timezone.now() - timedelta(days=1))
     answer = call("POST", "tokens/04AB/authorize")
@@ -58,6 +61,7 @@ def test_a_card_that_may_not_charge_is_no_error(call, make_token):
 
 @pytest.mark.control("S19")
 @pytest.mark.parametrize(("version", "code"), [("2.1.1", 2001), ("2.2.1", 2004), ("2.3.0", 2004)])
+@pytest.mark.ocpi("TR-12", "TOK-03", "TR-11", "all")
 def test_an_unknown_card_is_not_found_and_is_written_down(version, code, call):
     answer = call("POST", "tokens/DEADBEEF/authorize", version)
     assert (answer.status_code, answer.json()["status_code"], "data" in answer.json()) == (404, code, False)
@@ -65,6 +69,7 @@ def test_an_unknown_card_is_not_found_and_is_written_down(version, code, call):
 
 
 @pytest.mark.parametrize("name", ["type", "token_type"])
+@pytest.mark.ocpi("TOK-02")
 def test_the_type_goes_by_either_name(name, call, make_token):
     make_token("12345", type="APP_USER")
     assert call("POST", f"tokens/12345/authorize?{name}=app_user").json()["data"]["allowed"] == "ALLOWED"
@@ -76,6 +81,7 @@ def test_a_type_that_there_is_not_is_refused(call):
     assert (answer.status_code, answer.json()["status_code"]) == (200, 2001)
 
 
+@pytest.mark.ocpi("TOK-05", "2.1.1")
 def test_2_1_1_is_told_less(call, make_token):
     make_token("04AB")
     assert call("POST", "tokens/04AB/authorize", "2.1.1").json()["data"] == {"allowed": "ALLOWED"}
@@ -86,6 +92,7 @@ def test_a_uid_that_no_card_has_is_unknown_whatever_it_is(call):
         assert call("POST", f"tokens/{uid}/authorize").status_code == 404
 
 
+@pytest.mark.ocpi("TR-15", "TR-14")
 def test_the_list_is_paged_by_links(call, make_token):
     made = [make_token().uid for _ in range(5)]
     url, seen, totals = "tokens?limit=2", [], []
@@ -97,6 +104,7 @@ def test_the_list_is_paged_by_links(call, make_token):
     assert (seen, totals) == (made, [("5", "1000")] * 3)
 
 
+@pytest.mark.ocpi("TOK-01")
 def test_the_list_says_what_may_not_charge(call, make_token):
     make_token("04AB", is_valid=False)
     (token,) = call("GET", "tokens").json()["data"]
