@@ -106,9 +106,10 @@ def test_fields_that_nobody_specified_are_let_be(version, kind):
 
 
 @pytest.mark.ocpi("TR-37", "all")
-def test_null_and_empty_lists_are_absent():
-    sent = bodies.sent("2.2.1", "location") | {"name": None, "facilities": None, "images": []}
-    location = VERSIONS["2.2.1"].read_location(bodies.as_bytes(sent), bodies.OWNER)
+@pytest.mark.parametrize("version", bodies.VERSIONS)
+def test_null_and_empty_lists_are_absent(version):
+    sent = bodies.sent(version, "location") | {"name": None, "facilities": None, "images": []}
+    location = VERSIONS[version].read_location(bodies.as_bytes(sent), bodies.OWNER)
     assert (location.object.name, location.object.facilities, location.object.images) == (None, (), ())
     assert location.warnings == []
 
