@@ -19,6 +19,8 @@ worker_process_init.connect(garbage.leave_what_stays)
 
 # By who waits: a driver at a charge point, a partner, nobody.
 app.conf.task_routes = {
+    "apps.charging.tasks.send_commands": {"queue": "driver_waits"},
+    "apps.charging.tasks.sweep_commands": {"queue": "driver_waits"},
     "apps.billing.tasks.*": {"queue": "billing"},
     "apps.*.tasks.*": {"queue": "roaming"},
     "emsp.tasks.*": {"queue": "billing"},
@@ -28,6 +30,7 @@ app.conf.beat_schedule = {
     "pull locations that are due": {"task": "apps.locations.tasks.pull_due", "schedule": 60},
     "pull sessions and CDRs that are due": {"task": "apps.charging.tasks.pull_due", "schedule": 60},
     "match and check CDRs": {"task": "apps.charging.tasks.sweep_cdrs", "schedule": 30},
+    "send commands and stop waiting for them": {"task": "apps.charging.tasks.sweep_commands", "schedule": 10},
     "rate CDRs": {"task": "apps.billing.tasks.rate_new_cdrs", "schedule": 30},
     "go on with invoice runs": {"task": "apps.billing.tasks.issue_runs", "schedule": 60},
     "render documents": {"task": "apps.billing.tasks.render_documents", "schedule": 60},

@@ -36,7 +36,7 @@ from apps.billing.models import (
     VatRate,
 )
 from apps.billing.parties import missing_of_seller
-from apps.charging.models import Cdr, Session
+from apps.charging.models import Cdr, Command, Session
 from apps.drivers.models import Account, Contract, Driver
 from apps.locations.models import Location
 from apps.partners.health import is_silent, with_silent_feeds
@@ -398,6 +398,7 @@ NAVIGATION = {
     ],
     "Charging": [
         ("Sessions", Session, "ev_station"),
+        ("Commands", Command, "settings_remote"),
         ("CDRs", Cdr, "receipt"),
         ("Locations", Location, "location_on"),
         ("CPO tariffs", Tariff, "sell"),

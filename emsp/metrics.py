@@ -14,7 +14,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import generate_latest
 
 from apps.billing.models import Document, Held, InvoiceRun, Payable
-from apps.charging.models import Cdr, Session
+from apps.charging.models import Cdr, Command, Session
 from apps.partners.models import Feed, Partner, Quarantined
 from apps.tokens.models import TokenDelivery
 
@@ -50,7 +50,7 @@ class Backlog:
         return []
 
 
-QUEUES = {"tokens": TokenDelivery, "feeds": Feed, "documents": Document, "runs": InvoiceRun}
+QUEUES = {"tokens": TokenDelivery, "feeds": Feed, "documents": Document, "runs": InvoiceRun, "commands": Command}
 
 
 def due(now: datetime) -> Iterator[Sample]:

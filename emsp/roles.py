@@ -1,7 +1,8 @@
 """Who may do what: ready groups, every permission named (trust S47). Applied by a migration, then staff's to change.
 
 An act that is no row of Django's four needs the permission of what it makes: an invitation is a partner added, a card
-attached is a card added, a verdict released a finding changed, a run issued a run added, paid is a payment added.
+attached is a card added, a verdict released a finding changed, a run issued a run added, paid is a payment added, a
+session started or stopped is a command added.
 Nobody but a superuser manages people and groups.
 """
 
@@ -17,7 +18,7 @@ CHARGING = (
     "tariffs.tariff",
 )
 HEALTH = ("emsp.invariant",)
-TRAIL = ("tokens.authorization", "charging.session", "charging.sessionperiod")
+TRAIL = ("tokens.authorization", "charging.session", "charging.sessionperiod", "charging.command")
 PARTNERS = (
     "partners.partner", "partners.party", "partners.feed", "partners.endpoint", "partners.exchange", "partners.quarantined",
     "partners.alarm",
@@ -31,12 +32,12 @@ BOOKS = ("billing.payable", "billing.invoicerun", "billing.vatrate", "billing.le
 ROLES: dict[str, dict[str, tuple[str, ...]]] = {
     "support": {
         "view": (*DRIVERS, *TRAIL, *CHARGING, *DOCUMENTS, "billing.plan", "billing.subscription"),
-        "add": ("drivers.driver", "tokens.token"),
+        "add": ("drivers.driver", "tokens.token", "charging.command"),
         "change": ("drivers.account", "drivers.driver", "drivers.contract", "tokens.token"),
     },
     "operations": {
         "view": (*DRIVERS, *TRAIL, *CHARGING, *PARTNERS, "tariffs.tariffrevision", "billing.payable", *HEALTH),
-        "add": ("partners.partner", "tokens.token"),
+        "add": ("partners.partner", "tokens.token", "charging.command"),
         "change": ("partners.partner", "partners.party", "partners.feed", "partners.quarantined",
                    "partners.alarm", "charging.finding"),
     },
@@ -66,11 +67,23 @@ def permissions_of(role: str) -> Iterator[tuple[str, str, str]]:
 def grant(apps, roles=tuple(ROLES)) -> None:
     """Make the groups with their permissions; `apps` are the models of the moment.
 
-    A permission that Django has not made yet, because it does so after all migrations, is made here.
+    A permission that Django has not made yet, because it does so after all migrations, is made here. What a model that
+    comes later needs is added by a migration of its own, with `extend`.
     """
     for role in roles:
         group, _ = apps.get_model("auth", "Group").objects.get_or_create(name=role)
-        group.permissions.set([_permission(apps, *named) for named in permissions_of(role)])
+        group.permissions.set([_permission(apps, *named) for named in permissions_of(role) if _is_there(apps, *named)])
+
+
+def extend(apps, app: str, model: str) -> None:
+    """Give the ready groups what they may do with one more model; what staff made of them stays."""
+    for group in apps.get_model("auth", "Group").objects.filter(name__in=ROLES):
+        named = [one for one in permissions_of(group.name) if one[:2] == (app, model)]
+        group.permissions.add(*[_permission(apps, *one) for one in named])
+
+
+def _is_there(apps, app: str, model: str, act: str) -> bool:
+    return model in apps.all_models[app]
 
 
 def _permission(apps, app: str, model: str, act: str):

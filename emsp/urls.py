@@ -46,6 +46,7 @@ ocpi_urls = [
     path(f"{OCPI}/cdrs", charging.Cdrs.as_view()),
     path(f"{OCPI}/cdrs/<uuid:public_id>", charging.CdrDetail.as_view()),
     path(f"{OCPI}/tariffs/{PARTY}/<str:tariff_id>", tariffs.Tariffs.as_view()),
+    path(f"{OCPI}/commands/<slug:kind>/<slug:reply_key>", charging.CommandResults.as_view()),
     path(f"{OCPI}/tokens", tokens.TokenList.as_view()),
     path(f"{OCPI}/tokens/<str:token_uid>/authorize", tokens.Authorize.as_view()),
 ]

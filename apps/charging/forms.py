@@ -1,12 +1,14 @@
-"""Forms of the CDRs' page."""
+"""Forms of the pages of CDRs and charge points."""
 
 from django import forms
 from django.db.models import Q, QuerySet
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from apps.drivers.models import Contract
+from apps.locations.models import Connector
 from apps.tokens.finding import drivers_like
+from apps.tokens.models import Token
 
 from .models import Finding
 
@@ -14,23 +16,63 @@ NAMED = 5
 """How many contracts are named when a term fits several."""
 
 
-class ContractField(forms.CharField):
-    """One contract, found by whatever the person knows: name, e-mail, card or contract id."""
+class FoundField(forms.CharField):
+    """One row, found by whatever the person knows. Subclasses say among which (`found`) and what names one exactly."""
 
-    def clean(self, value) -> Contract:
+    noun = ""
+
+    def found(self, term: str) -> QuerySet:
+        raise NotImplementedError
+
+    def names(self, row) -> set[str]:
+        raise NotImplementedError
+
+    def described(self, row) -> str:
+        raise NotImplementedError
+
+    def clean(self, value):
         term = super().clean(value)
-        contracts = Contract.objects.filter(driver__in=drivers_like(term)).select_related("driver__account")
-        found = list(contracts.order_by("contract_id")[: NAMED + 1])
-        exact = [contract for contract in found if contract.contract_id == term.strip()]
+        found = list(self.found(term)[: NAMED + 1])
+        exact = [row for row in found if term.strip() in self.names(row)]
         if len(exact or found) == 1:
             return (exact or found)[0]
         raise forms.ValidationError(self._told(found))
 
-    def _told(self, found: list[Contract]) -> str:
+    def _told(self, found: list) -> str:
         if not found:
-            return "No contract is found by that."
-        named = "; ".join(f"{contract} ({contract.driver}, {contract.driver.account})" for contract in found[:NAMED])
-        return f"Several are: {named}{' and more' if len(found) > NAMED else ''}. Give the contract id."
+            return f"No {self.noun} is found by that."
+        named = "; ".join(map(self.described, found[:NAMED]))
+        return f"Several are: {named}{' and more' if len(found) > NAMED else ''}. Give the {self.noun}'s id."
+
+
+class ContractField(FoundField):
+    noun = "contract"
+
+    def found(self, term):
+        contracts = Contract.objects.filter(driver__in=drivers_like(term)).select_related("driver__account")
+        return contracts.order_by("contract_id")
+
+    def names(self, contract):
+        return {contract.contract_id}
+
+    def described(self, contract):
+        return f"{contract} ({contract.driver}, {contract.driver.account})"
+
+
+class CardField(FoundField):
+    """Also by what is on the card itself, if the driver has several."""
+
+    noun = "card"
+
+    def found(self, term):
+        cards = Token.objects.filter(contract__driver__in=drivers_like(term)).select_related("contract__driver")
+        return cards.order_by("uid")
+
+    def names(self, card):
+        return {card.uid, card.visual_number} - {""}
+
+    def described(self, card):
+        return f"{card.uid} {card.visual_number} ({card.contract.driver})"
 
 
 class ContractForm(BaseDialogForm):
@@ -57,3 +99,38 @@ class FindingForm(BaseDialogForm):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["finding"].queryset = releasable(self.object_id).select_related("cdr")
+
+
+class CardForm(BaseDialogForm):
+    card = CardField(
+        label="For whom", help_text="Card, contract id, name or e-mail of the driver.",
+        widget=UnfoldAdminTextInputWidget,
+    )  # fmt: skip
+
+
+class ReservationForm(CardForm):
+    minutes = forms.IntegerField(
+        min_value=1, max_value=24 * 60, initial=30, label="For how many minutes", widget=UnfoldAdminIntegerFieldWidget
+    )
+
+
+class ConnectorForm(BaseDialogForm):
+    connector = forms.ModelChoiceField(
+        Connector.objects.none(), label="Connector", empty_label=None, widget=UnfoldAdminSelectWidget
+    )
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        connectors = Connector.objects.filter(evse=self.object_id)
+        self.fields["connector"].queryset = connectors.select_related("evse__location__party__partner")
+
+
+class StartForm(CardForm):
+    connector = forms.ModelChoiceField(
+        Connector.objects.none(), label="Connector", required=False, empty_label="as the CPO likes",
+        widget=UnfoldAdminSelectWidget,
+    )  # fmt: skip
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["connector"].queryset = Connector.objects.filter(evse=self.object_id)

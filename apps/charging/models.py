@@ -2,12 +2,13 @@ import uuid
 from decimal import Decimal
 
 from django.db import models
-from django.db.models import Case, Exists, OuterRef, Q, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Upper
 
 from apps.drivers.models import Contract
 from apps.partners.models import Partner, Party
 from apps.tokens.models import Authorization, Token
+from apps.work import Due
 
 EXACT = {"max_digits": 30, "decimal_places": 10}
 """numeric(30,10): an OCPI number as sent, never rounded at intake (decision 13)."""
@@ -244,3 +245,144 @@ class Finding(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code} {self.get_driver_severity_display()}"
+
+
+class Command(Due):
+    """What a CPO was asked to do at a charge point, and how far it came (mod_commands).
+
+    It is sent once or not at all (CMD-08), and what comes back is never waited for: first what the CPO says at once
+    (`response`), then what the charge point said (`result`), then perhaps a session, which alone proves that somebody
+    charges (CMD-05). `due_at` is when to send it, later when to stop expecting anything.
+    """
+
+    class Kind(models.TextChoices):
+        START_SESSION = "START_SESSION", "start"
+        STOP_SESSION = "STOP_SESSION", "stop"
+        UNLOCK_CONNECTOR = "UNLOCK_CONNECTOR", "unlock"
+        RESERVE_NOW = "RESERVE_NOW", "reserve"
+        CANCEL_RESERVATION = "CANCEL_RESERVATION", "cancel a reservation"
+
+    class State(models.TextChoices):
+        REQUESTED = "REQUESTED", "about to be sent"
+        UNSENT = "UNSENT", "not sent"
+        SENT = "SENT", "sent, the CPO has not answered"
+        REFUSED = "REFUSED", "refused by the CPO"
+        ACCEPTED = "ACCEPTED", "passed on to the charge point"
+        UNANSWERED = "UNANSWERED", "no result: nobody knows"
+        FAILED = "FAILED", "failed at the charge point"
+        DONE = "DONE", "accepted by the charge point"
+        PROVEN = "PROVEN", "shown by a session"
+        CANCELED = "CANCELED", "cancelled"
+
+    UNTOLD = (State.REQUESTED, State.UNSENT)
+    OPEN = (State.REQUESTED, State.SENT, State.ACCEPTED)
+
+    kind = models.CharField(max_length=18, choices=Kind.choices)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.REQUESTED)
+    party = models.ForeignKey(Party, models.PROTECT, related_name="commands", help_text="Whose charge point it is.")
+    partner = models.ForeignKey(Partner, models.PROTECT, related_name="commands", help_text="Whom we asked.")
+    token = models.ForeignKey(Token, models.PROTECT, null=True, blank=True, related_name="commands")
+    location_id = models.TextField(blank=True)
+    evse_uid = models.TextField(blank=True)
+    connector_id = models.TextField(blank=True)
+    session = models.ForeignKey(
+        Session,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="commands",
+        help_text="The one to stop, or the one that proves it.",
+    )
+    reservation = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="cancellations", help_text="The one to cancel."
+    )
+    reserved_until = models.DateTimeField(null=True, blank=True)
+    authorization_reference = models.TextField(blank=True, help_text="Of the authorisation we gave (CMD-01).")
+    reply_key = models.CharField(max_length=22, unique=True, editable=False, help_text="Ends the response_url.")
+    requested_at = models.DateTimeField()
+    requested_by = models.CharField(max_length=150, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    response = models.CharField(max_length=255, blank=True, help_text="What the CPO said at once.")
+    answerable_until = models.DateTimeField(null=True, blank=True, help_text="Later results are not taken.")
+    unanswered_at = models.DateTimeField(null=True, blank=True, help_text="Since when no result was expected any more.")
+    result = models.CharField(max_length=255, blank=True, help_text="What the charge point said.")
+    result_at = models.DateTimeField(null=True, blank=True)
+    message = models.TextField(blank=True, help_text="What was added for people to read.")
+    proven_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                "party",
+                "kind",
+                Upper("location_id"),
+                Upper("evse_uid"),
+                Upper("connector_id"),
+                "token",
+                "session",
+                "reservation",
+                condition=Q(state__in=["REQUESTED", "SENT", "ACCEPTED"]),
+                nulls_distinct=False,
+                name="command_asked_once_at_a_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind__in=["START_SESSION", "RESERVE_NOW"])
+                | Q(token__isnull=False) & ~Q(location_id="") & ~Q(authorization_reference=""),
+                name="command_start_or_reserve_is_for_an_authorized_card_at_a_place",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="STOP_SESSION") | Q(session__isnull=False), name="command_stop_names_a_session"
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="UNLOCK_CONNECTOR") | ~Q(location_id="") & ~Q(evse_uid="") & ~Q(connector_id=""),
+                name="command_unlock_names_a_connector",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="CANCEL_RESERVATION", reservation__isnull=False)
+                | ~Q(kind="CANCEL_RESERVATION") & Q(reservation=None),
+                name="command_cancel_names_a_reservation",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="RESERVE_NOW", reserved_until__isnull=False, reserved_until__gt=F("requested_at"))
+                | ~Q(kind="RESERVE_NOW") & Q(reserved_until=None),
+                name="command_reservation_ends_later",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["REQUESTED", "UNSENT"], sent_at=None)
+                | ~Q(state__in=["REQUESTED", "UNSENT"]) & Q(sent_at__isnull=False, answerable_until__isnull=False),
+                name="command_told_has_a_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["REQUESTED", "SENT", "ACCEPTED"], due_at__isnull=False)
+                | ~Q(state__in=["REQUESTED", "SENT", "ACCEPTED"]) & Q(due_at=None),
+                name="command_open_is_due",
+            ),
+            models.CheckConstraint(
+                condition=Q(result="", result_at=None) | ~Q(result="") & Q(result_at__isnull=False),
+                name="command_result_has_a_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="PROVEN") | Q(session__isnull=False, proven_at__isnull=False),
+                name="command_proven_has_a_session",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["due_at"], name="command_due", condition=Q(due_at__isnull=False)),
+            models.Index(
+                fields=["authorization_reference"], name="command_reference", condition=~Q(authorization_reference="")
+            ),
+            models.Index(fields=["token", "-id"], name="command_of_token"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} at {self.party}, {self.requested_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in self.OPEN
+
+    @property
+    def is_late(self) -> bool:
+        """Whether its result came when nobody expected it any more."""
+        return self.unanswered_at is not None and self.result_at is not None

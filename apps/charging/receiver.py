@@ -1,6 +1,6 @@
-"""Sessions and CDRs as CPOs send them (mod_sessions and mod_cdrs, Receiver Interface).
+"""Sessions and CDRs as CPOs send them (mod_sessions and mod_cdrs, Receiver Interface), and what became of our commands.
 
-Both commit the record of the exchange with the work, so what we answered is never without what we stored (decision 25).
+All commit the record of the exchange with the work, so what we answered is never without what we stored (decision 25).
 """
 
 from http import HTTPStatus
@@ -13,7 +13,7 @@ from apps.partners import ourselves
 from apps.partners.receiver import OwnedView, PartnerView
 from apps.partners.taking import Outcome, take
 
-from . import intake, store
+from . import commands, intake, store
 
 
 class Sessions(OwnedView):
@@ -61,6 +61,18 @@ class CdrDetail(PartnerView):
         if cdr is None:
             raise UnknownObject("There is no such CDR of yours here")
         return Response(intake.retell(cdr, version))
+
+
+class CommandResults(PartnerView):
+    """POST: what a charge point said to a command of ours, at the URL that was for this one (mod_commands, Sender)."""
+
+    module = "commands"
+    in_one = True
+
+    def post(self, request, version, kind, reply_key):
+        command = commands.answerable(self.partner, kind, reply_key, self.now)
+        commands.settle(command, version.read_command_result(self.body).object, self.now)
+        return Response(None)
 
 
 def status_of(taken) -> HTTPStatus:

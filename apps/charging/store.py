@@ -15,6 +15,7 @@ from django.db.models import F, TextField, Value
 from django.db.models.functions import Cast, Greatest
 
 from apps.bulk import Upsert, exact_json
+from apps.charging.commands import prove
 from apps.charging.matching import link_sessions
 from apps.charging.models import Session, SessionPeriod
 from apps.ocpi import objects, reader
@@ -63,7 +64,9 @@ def put_sessions(partner: Partner, incomings: list[Incoming], now: datetime) -> 
     written = {(party, ocpi_id.upper()): (pk, is_new) for party, ocpi_id, pk, is_new in rows}
     accepted = [(*written[one.key], one.object) for one in incomings if one.key in written]
     _replace_periods(accepted)
-    link_sessions([pk for pk, *_ in accepted])
+    changed = [pk for pk, *_ in accepted]
+    link_sessions(changed)
+    prove(changed, now)
     bodies = _bodies([one.key for one in incomings if one.key not in written])
     return [_stored(one, written.get(one.key), bodies) for one in incomings]
 
@@ -138,7 +141,9 @@ def patch_session(party: Party, session_id: str, patch: objects.SessionPatch, no
         rows = Session.objects.filter(party=party, ocpi_id__iexact=session_id).select_for_update(no_key=True)
         session = rows.defer("body", "details").first()
         if session is not None:
-            return Stored(_patch(session, changes, periods), session.pk)
+            outcome = _patch(session, changes, periods)
+            prove([session.pk], now)
+            return Stored(outcome, session.pk)
     raise unknown(party, now, f"session {session_id} is not known here")
 
 

@@ -4,7 +4,7 @@ from django.utils import timezone
 from apps.partners import pull
 from apps.work import ring
 
-from . import checking, matching
+from . import checking, commands, dispatch, matching
 from .pull import CDRS, SESSIONS
 
 BATCH = 1000
@@ -36,3 +36,16 @@ def pull_due(**_future) -> dict:
     if done["cdrs"]:
         ring(CHECK)
     return done
+
+
+@shared_task
+def send_commands(**_future) -> int:
+    """Rung by whoever asks something of a charge point."""
+    return dispatch.send_due(timezone.now())
+
+
+@shared_task
+def sweep_commands(**_future) -> dict:
+    """Every ten seconds: what nobody rang for while it may still be sent, and what is over time."""
+    now = timezone.now()
+    return {"sent": dispatch.send_due(now), "unanswered": commands.give_up(now)}

@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from unfold.decorators import action, display
 
 from apps.partners.models import Party
-from apps.staff.office import Record, Table, badge, moment, quantity, reading, url_of
+from apps.staff.office import Record, Table, badge, link, moment, quantity, reading, url_of
 
 from .map import Box, Marker, View, inside, listed, markers, whole
 from .models import Connector, Evse, Location
@@ -117,7 +117,7 @@ class LocationAdmin(Record):
         evses = location.evses.prefetch_related("connectors").order_by("uid")
         rows = (
             [
-                evse.uid, evse.evse_id or "–", badge(evse.status, STATUSES.get(evse.status, "odd")),
+                link(evse, evse.uid), evse.evse_id or "–", badge(evse.status, STATUSES.get(evse.status, "odd")),
                 "gone from a PUT of the location" if evse.removed_by_us else "–", moment(evse.last_updated),
                 ", ".join(map(connector, evse.connectors.all())),
             ]

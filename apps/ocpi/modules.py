@@ -22,6 +22,7 @@ FUNCTIONAL = (
     Module("cdrs", RECEIVER, "cdrs"),
     Module("tariffs", RECEIVER, "tariffs"),
     Module("tokens", SENDER, "tokens"),
+    Module("commands", SENDER, "commands"),
 )
 
 MODULES = dict.fromkeys(("2.1.1", "2.2.1", "2.3.0"), (CREDENTIALS, *FUNCTIONAL))

@@ -474,6 +474,61 @@ class AuthorizationInfo(Object, kw_only=True):
     info: DisplayText | None = None
 
 
+class StartSession(Object, kw_only=True):
+    """`connector_id` and `authorization_reference` are later than 2.1.1."""
+
+    response_url: text(255)
+    token: Token
+    location_id: code(39)
+    evse_uid: code(39) | None = None
+    connector_id: code(36) | None = None
+    authorization_reference: code(36) | None = None
+
+
+class StopSession(Object, kw_only=True):
+    response_url: text(255)
+    session_id: code(36)
+
+
+class UnlockConnector(Object, kw_only=True):
+    response_url: text(255)
+    location_id: code(39)
+    evse_uid: code(39)
+    connector_id: code(36)
+
+
+class ReserveNow(Object, kw_only=True):
+    """`reservation_id` are digits: in 2.1.1 it is a number."""
+
+    response_url: text(255)
+    token: Token
+    expiry_date: DateTime
+    reservation_id: code(36)
+    location_id: code(39)
+    evse_uid: code(39) | None = None
+    authorization_reference: code(36) | None = None
+
+
+class CancelReservation(Object, kw_only=True):
+    response_url: text(255)
+    reservation_id: code(36)
+
+
+class CommandResponse(Object, kw_only=True):
+    """What the CPO says at once. `timeout`: seconds until it gives up on the charge point; 2.1.1 does not say."""
+
+    result: v.CommandResponseType
+    timeout: Integer | None = None
+    message: tuple[DisplayText, ...] = ()
+
+
+class CommandResult(Object, kw_only=True):
+    """What the charge point said, told later."""
+
+    result: v.CommandResultType
+    message: tuple[DisplayText, ...] = ()
+
+
 class CredentialsRole(Owned, kw_only=True):
     role: v.Role
     business_details: BusinessDetails

@@ -11,6 +11,7 @@ PATCHES = ("location_patch", "evse_patch", "connector_patch", "session_patch")
 
 REQUIRED = dict.fromkeys(PATCHES, ()) | {"location": ("type", "postal_code")}
 EXPECTED: dict[str, tuple[str, ...]] = {}
+COMMANDS = v221.COMMANDS - {"CANCEL_RESERVATION"}
 
 CAPABILITIES = {
     "CHARGING_PROFILE_CAPABLE",
@@ -293,6 +294,15 @@ def downgrade_token(token: dict) -> dict:
     return downgraded | {"type": token["type"] if token["type"] == "RFID" else "OTHER"}
 
 
+def downgrade_start(command: dict) -> dict:
+    downgraded = without(command, "connector_id", "authorization_reference")
+    return downgraded | {"token": downgrade_token(command["token"])}
+
+
+def downgrade_reservation(command: dict) -> dict:
+    return downgrade_start(command) | {"reservation_id": int(command["reservation_id"])}
+
+
 def downgrade_authorization(authorization: dict) -> dict:
     return without(authorization, "token", "authorization_reference")
 
@@ -382,6 +392,8 @@ DOWNGRADES = {
     "session": downgrade_session,
     "cdr": downgrade_cdr,
     "token": downgrade_token,
+    "start_session": downgrade_start,
+    "reserve_now": downgrade_reservation,
     "authorization": downgrade_authorization,
     "credentials": downgrade_credentials,
     "version_details": downgrade_version_details,

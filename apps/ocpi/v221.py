@@ -30,7 +30,8 @@ MANY = 10**20
 """An integer this large is refused by the reader, and would only cost time here."""
 
 REQUIRED = v230.REQUIRED | {"tariff": ()}
-EXPECTED = {"cdr": ("tariffs.country_code", "tariffs.party_id", "tariffs.last_updated")}
+EXPECTED = v230.EXPECTED | {"cdr": ("tariffs.country_code", "tariffs.party_id", "tariffs.last_updated")}
+COMMANDS = v230.COMMANDS
 
 
 def upgrade_cdr(cdr: dict, owner) -> dict:
@@ -156,6 +157,11 @@ def downgrade_token(token: dict) -> dict:
     return token | {"type": "OTHER"} if token.get("type") == "EMAID" else token
 
 
+def downgrade_holder(command: dict) -> dict:
+    """Of START_SESSION and RESERVE_NOW: whose card it is for."""
+    return command | {"token": downgrade_token(command["token"])}
+
+
 def downgrade_authorization(authorization: dict) -> dict:
     token = authorization.get("token")
     return authorization | {"token": downgrade_token(token)} if token else authorization
@@ -218,6 +224,8 @@ DOWNGRADES = {
     "evse": downgrade_evse,
     "connector": downgrade_connector,
     "token": downgrade_token,
+    "start_session": downgrade_holder,
+    "reserve_now": downgrade_holder,
     "authorization": downgrade_authorization,
     "credentials": downgrade_credentials,
 }

@@ -12,6 +12,8 @@ OBJECTS = {
     "token": objects.Token,
     "location_references": objects.LocationReferences,
     "authorization": objects.AuthorizationInfo,
+    "command_response": objects.CommandResponse,
+    "command_result": objects.CommandResult,
     "credentials": objects.Credentials,
     "version_details": objects.VersionDetails,
     "location_patch": objects.LocationPatch,
@@ -44,7 +46,13 @@ REQUIRED = {
 }
 """What this version demands beyond the canonical object, by path in the body as sent; lists are looked into."""
 
-EXPECTED = {"cdr": ("tariffs.country_code", "tariffs.party_id", "tariffs.tax_included", "tariffs.last_updated")}
+COMMANDS = frozenset({"START_SESSION", "STOP_SESSION", "UNLOCK_CONNECTOR", "RESERVE_NOW", "CANCEL_RESERVATION"})
+"""What a charge point can be asked for (mod_commands, CommandType). Their objects are only ever written."""
+
+EXPECTED = {
+    "cdr": ("tariffs.country_code", "tariffs.party_id", "tariffs.tax_included", "tariffs.last_updated"),
+    "command_response": ("timeout",),
+}
 """What it demands too, but a CDR is not refused for: its tariffs are evidence, and the examples of the specification
 themselves leave such fields out."""
 

@@ -41,6 +41,7 @@ class Version:
         self.number = number
         self.newer = newer
         self.modules = modules.MODULES[number]
+        self.commands = differences.COMMANDS
         self.encodes_token = newer is None or newer.newer is None
         self.knows_unknown_token = self.encodes_token
         self.has_fractions = self.encodes_token
@@ -55,7 +56,8 @@ class Version:
             {kind: (*required.get(kind, ()), *expected.get(kind, ())) for kind in {*required, *expected}}
         )
         self._ascent = {kind: tuple(self._steps("UPGRADES", kind)) for kind in v230.OBJECTS}
-        self._descent = {kind: tuple(reversed(list(self._steps("DOWNGRADES", kind)))) for kind in v230.OBJECTS}
+        written_kinds = (*v230.OBJECTS, *map(str.lower, v230.COMMANDS))
+        self._descent = {kind: tuple(reversed(list(self._steps("DOWNGRADES", kind)))) for kind in written_kinds}
 
     def __str__(self) -> str:
         return self.number
@@ -138,6 +140,12 @@ class Version:
 
     def read_version_details(self, body: bytes, owner: Party | None = None) -> Reading:
         return self.read("version_details", body, owner or NOBODY)
+
+    def read_command_response(self, body: bytes, owner: Party | None = None) -> Reading:
+        return self.read("command_response", body, owner or NOBODY)
+
+    def read_command_result(self, body: bytes, owner: Party | None = None) -> Reading:
+        return self.read("command_result", body, owner or NOBODY)
 
     def read_location_patch(self, body: bytes, owner: Party) -> Reading:
         return self.read("location_patch", body, owner)

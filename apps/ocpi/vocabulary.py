@@ -22,6 +22,15 @@ CdrDimensionType = Literal[
 ]  # fmt: skip
 """FLAT is 2.1.1's alone."""
 
+CommandResponseType = Literal["ACCEPTED", "NOT_SUPPORTED", "REJECTED", "TIMEOUT", "UNKNOWN_SESSION"]
+"""TIMEOUT is 2.1.1's alone."""
+
+CommandResultType = Literal[
+    "ACCEPTED", "CANCELED_RESERVATION", "EVSE_INOPERATIVE", "EVSE_OCCUPIED", "FAILED", "NOT_SUPPORTED", "REJECTED",
+    "TIMEOUT", "UNKNOWN_RESERVATION", "UNKNOWN_SESSION",
+]  # fmt: skip
+"""UNKNOWN_SESSION is 2.1.1's alone, which has one type for both answers."""
+
 ConnectorCapability = Literal["ISO_15118_2_PLUG_AND_CHARGE", "ISO_15118_20_PLUG_AND_CHARGE"]
 
 ConnectorFormat = Literal["SOCKET", "CABLE"]

@@ -26,10 +26,10 @@ def token_of(partner: Partner) -> str:
         raise PeerFailed(str(error), permanent=True) from error
 
 
-def peer_of(partner: Partner, module: str = "", *, patience: float | None = None) -> Peer:
+def peer_of(partner: Partner, module: str = "", *, patience: float | None = None, them: Party | None = None) -> Peer:
     """A connected partner, to be called. Give the module for the record; of credentials nothing but the fact is kept.
 
-    The routing headers name the party if the partner speaks for one alone; several can be told apart by the objects
+    The routing headers name `them`, else the party if the partner speaks for one alone; several can be told apart by the objects
     themselves, and a request for all of a platform's objects names none (TR-25).
     """
     if not partner.is_connected:
@@ -42,7 +42,7 @@ def peer_of(partner: Partner, module: str = "", *, patience: float | None = None
         private_hosts=settings.OCPI_PRIVATE_HOSTS,
         is_private=partner.is_private,
         us=ourselves.us(),
-        them=_only_party(partner),
+        them=them or _only_party(partner),
         record=exchanges.recorder(partner, module),
         **how,
     )

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from apps.simulator import records
+from apps.simulator.costs import Bill
 from apps.simulator.cpo import Place, World
 from apps.simulator.dialects import can_credit
 from apps.simulator.emsp import Answer, Emsp
@@ -104,7 +105,7 @@ class Behaviour:
         told = self._authorize(token["uid"], token["type"], place)
         if told["allowed"] != "ALLOWED":
             return f"not started: {told['allowed']}"
-        stretches = records.charge(rng, place, _on_grid(self.clock()) - timedelta(hours=5))
+        stretches = records.charge(rng, place, on_grid(self.clock()) - timedelta(hours=5))
         asked, key = records.priced(place, stretches), f"L-{self.clock():%y%m%d%H%M%S}-{number:04d}"
         body = records.session(key, place, token, stretches[0].start, told["reference"])
         self._set_status(place, "CHARGING")
@@ -121,6 +122,24 @@ class Behaviour:
         self._push_session("PATCH", body, records.completion(stretches[-1].end, self.clock()))
         self._set_status(place, "AVAILABLE")
         return "COMPLETED"
+
+    def begin(self, place: Place, session: dict[str, Any]) -> None:
+        """Somebody charges from now on."""
+        self._set_status(place, "CHARGING")
+        self._push_session("PUT", session, session)
+
+    def end(self, place: Place, session: dict[str, Any], token: dict[str, Any], asked: Bill) -> None:
+        """What was charged is told, then that it is over, then what it costs."""
+        end = asked.stretches[-1].end
+        grown = self._push_session(
+            "PATCH", session, records.progress(asked, place, 0, self.clock() - timedelta(seconds=1))
+        )
+        self._push_session("PATCH", grown, records.completion(end, self.clock()))
+        self._set_status(place, "AVAILABLE")
+        body = records.cdr(f"LAD-{session['id']}", session["id"], place, token, asked, self.clock())
+        reference = {"authorization_reference": session.get("authorization_reference")}
+        told = body | {"auth_method": session["auth_method"]} | {name: is_ for name, is_ in reference.items() if is_}
+        self._push_cdr(Planned(told))
 
     def _push_session(self, method: str, held: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
         path = f"/{held['country_code']}/{held['party_id']}/{held['id']}"
@@ -181,7 +200,7 @@ class Behaviour:
         rng, place = random.Random(f"charge {self.seed} {uid} {start}"), self._places(f"charge {uid} {start}")[0]
         token = next(held for held in self.interfaces.tokens.values() if (held["uid"], held["type"]) == (uid, type))
         told = self._authorize(uid, type, place)
-        asked = records.priced(place, records.charge(rng, place, _on_grid(moment(start))))
+        asked = records.priced(place, records.charge(rng, place, on_grid(moment(start))))
         key = f"{rng.getrandbits(48):012X}"
         body = records.cdr(f"LAD-{key}", f"S-{key}", place, token, asked, self.clock())
         if told["reference"]:
@@ -275,6 +294,6 @@ def _party(body: dict[str, Any]) -> str:
     return f"{body['country_code']}*{body['party_id']}"
 
 
-def _on_grid(moment: datetime) -> datetime:
+def on_grid(moment: datetime) -> datetime:
     seconds = moment.minute * 60 + moment.second
     return moment.replace(minute=0, second=0, microsecond=0) + timedelta(seconds=seconds - seconds % 36)

@@ -13,6 +13,8 @@ shrinking_page  an object of the first page vanishes after it was read
 foreign_next    `next` leads to another host                        URL
 cycle           `next` leads to the same page again
 no_headers      a page without Link, X-Total-Count and X-Limit
+command_response  what we say at once to a command                  REJECTED …
+command_result    what the charge point says to it                  FAILED …, null: nothing ever
 """
 
 import threading
@@ -23,7 +25,10 @@ from typing import Any
 from apps.simulator.wire import Reply, Request
 
 NAMES = frozenset(
-    "status code lost_reply slow not_json cut_body redirect page_limit shrinking_page foreign_next cycle no_headers".split()
+    (
+        "status code lost_reply slow not_json cut_body redirect page_limit shrinking_page foreign_next cycle no_headers "
+        "command_response command_result"
+    ).split()
 )
 
 

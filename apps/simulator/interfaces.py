@@ -35,6 +35,7 @@ class Interfaces:
         self.shelves: dict[tuple[str, str], Shelf] = {}
         self.tokens: dict[str, dict[str, Any]] = {}
         self.faults = Faults()
+        self.take_command: Callable[[Request, str, str, dict[str, Any]], Reply] | None = None
 
     def shelf(self, module: str, version: str = HOME) -> Shelf:
         return self.shelves.setdefault((version, module), Shelf())
@@ -82,6 +83,8 @@ class Interfaces:
             return self._credentials(request, version, known)
         if parts[0] == "tokens" and len(parts) == 4:
             return self._token(request, version, parts[1:])
+        if parts[0] == "commands" and len(parts) == 2 and self.take_command:
+            return self._command(request, version, parts[1], struck)
         if parts[0] in SENT:
             return self._sent(request, version, parts, struck)
         return self._error(404, 2000, "there is nothing at this URL")
@@ -101,7 +104,9 @@ class Interfaces:
     def _details(self, request: Request, version: str) -> Reply:
         if request.method != "GET":
             return self._error(405, 2000, "GET")
-        modules = [("credentials", "SENDER"), ("tokens", "RECEIVER"), *((module, "SENDER") for module in SENT)]
+        taken = ("tokens", "commands")
+        modules = [("credentials", "SENDER"), *((module, "RECEIVER") for module in taken)]
+        modules += [(module, "SENDER") for module in SENT]
         endpoints = [
             {"identifier": module, "role": role, "url": f"{self.base_url}/ocpi/{version}/{module}"}
             for module, role in modules
@@ -171,6 +176,11 @@ class Interfaces:
         who = f"{country}*{party}"
         self.ledger.write(self.clock(), "token", token["uid"], who, method=request.method, is_stale=is_stale, **facts)
         return answer(self.clock(), status=200 if held else 201)
+
+    def _command(self, request: Request, version: str, kind: str, struck: dict[str, Any]) -> Reply:
+        if request.method != "POST":
+            return self._error(405, 2000, "POST")
+        return self.take_command(request, version, kind, struck)
 
     def _sent(self, request: Request, version: str, parts: list[str], struck: dict[str, Any]) -> Reply:
         if request.method != "GET":

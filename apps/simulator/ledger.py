@@ -19,6 +19,8 @@ kind
                   location_id, evse_uid, start, end, kwh, hours, parking_hours, currency, net, gross, component_net,
                   tariff_id, credit, credit_reference, location_url. One line per attempt.
   cdr_read        is_same: what the receiver shows at the Location it gave
+  command         location_id, evse_uid, session_id, authorization_reference; response: what we said at once, or result:
+                  what we said later, with what was answered; id is what was asked for
   served          module, offset, total, ids: a page of ours that was fetched; evses: how many each location has
 """
 

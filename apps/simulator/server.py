@@ -17,6 +17,7 @@ import msgspec
 
 from apps.simulator import control
 from apps.simulator.behaviour import Behaviour
+from apps.simulator.commands import Commands
 from apps.simulator.cpo import World
 from apps.simulator.dialects import HOME
 from apps.simulator.emsp import Answer, Emsp
@@ -60,6 +61,8 @@ class Simulator:
         self.interfaces = Interfaces(self.registration, self.ledger, self._journal, clock, self.url)
         self.interfaces.versions = versions
         self.behaviour = Behaviour(self.world, self.emsp, self.interfaces, self.ledger, self.memory, clock, seed)
+        self.commands = Commands(self.behaviour, clock)
+        self.interfaces.take_command = self.commands.reply
         self.requests: deque[Request] = deque(maxlen=REMEMBERED_REQUESTS)
         self.errors: list[str] = []
         self._stopping = threading.Event()
@@ -103,6 +106,7 @@ class Simulator:
 
     def stop(self):
         self._stopping.set()
+        self.commands.stop()
         if self._renewal.is_alive():
             self._renewal.join(timeout=20)
         self._server.shutdown()

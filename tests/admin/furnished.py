@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from apps.billing import invoicing, rating, rendering
 from apps.billing.models import LegalEntity, NumberSeries, Plan, PlanPrice, Subscription, TaxRegistration, VatRate
 from apps.charging import checking, intake
-from apps.charging.models import Cdr, Session, SessionPeriod
+from apps.charging.models import Cdr, Command, Session, SessionPeriod
 from apps.drivers.models import Account, Contract, Driver
 from apps.locations.models import Connector, Evse, Location
 from apps.ocpi.errors import Problem
@@ -67,7 +67,9 @@ def make_partner(name="Laddnät", party_id="LAD", connected=True):
         Endpoint.objects.create(partner=partner, identifier=module, role="SENDER", url=f"https://cpo.example/{module}")
         Feed.objects.create(partner=partner, module=module, interval=timedelta(hours=1), last_good_at=NOW, due_at=NOW)
     if connected:
-        Endpoint.objects.create(partner=partner, identifier="tokens", role="RECEIVER", url="https://cpo.example/tokens")
+        for module in ("tokens", "commands"):
+            url = f"https://cpo.example/{module}"
+            Endpoint.objects.create(partner=partner, identifier=module, role="RECEIVER", url=url)
     return partner
 
 
@@ -166,6 +168,12 @@ def tell(partner, card, number):
     )  # fmt: skip
     period = {"start_date_time": "2026-10-19T08:00:00Z", "dimensions": [{"type": "ENERGY", "volume": "3"}]}
     SessionPeriod.objects.create(session=session, started_at=NOW, last_updated=NOW, period=period)
+    sent = {"state": "DONE", "sent_at": NOW, "answerable_until": NOW, "result": "ACCEPTED", "result_at": NOW}
+    Command.objects.create(
+        kind="RESERVE_NOW", party=session.party, partner=partner, token=card, location_id=HOSTILE, evse_uid="E1",
+        authorization_reference="x", reply_key=f"key-{number}", requested_at=NOW, reserved_until=NOW + timedelta(days=9999),
+        message=HOSTILE, last_error=HOSTILE, session=session, **sent,
+    )  # fmt: skip
     Exchange.objects.create(
         partner=partner, direction="IN", module="cdrs", method="POST", url=f"/ocpi/2.2.1/cdrs?{HOSTILE}", at=NOW,
         request_body=b'{"id": "1"}', response_body=b"\xff", http_status=200, status_code=1000,

@@ -22,13 +22,14 @@ from apps.billing.models import (
     Subscription,
     VatRate,
 )
-from apps.charging.models import Finding
+from apps.charging.models import Command, Finding, Session
 from apps.drivers.models import Account, Contract, Driver
+from apps.locations.models import Connector, Evse
 from apps.partners.models import CredentialsToken, Feed, Partner, Party, Quarantined
 from apps.staff.models import User
 from apps.staff.office import url_of
 from apps.tokens.models import Token, TokenDelivery
-from tests.admin.furnished import NOW, OCTOBER, bill, cdr_body, found_company, make_card, make_partner, receive
+from tests.admin.furnished import NOW, OCTOBER, bill, cdr_body, found_company, furnish, make_card, make_partner, receive
 
 pytestmark = pytest.mark.django_db
 DO = {"_form_submitted": "on"}
@@ -661,3 +662,60 @@ def test_an_account_in_another_language_is_told_to_partners(admin, company, part
     assert admin.post(url_of(account), form | {"language": "de"}).status_code == 302
     assert Token.objects.get().version == card.version + 1
     assert Contract.objects.count() == 1
+
+
+# Charge points
+
+
+def test_support_starts_a_session_and_sees_what_becomes_of_it(as_role):
+    furnish(1)
+    client, evse, card = as_role("support"), Evse.objects.get(), Token.objects.get()
+    for _ in range(2):
+        assert "Laddnät is asked." in act(client, evse, "start", card=card.uid)
+    command = Command.objects.get(kind="START_SESSION")
+    assert (command.token, command.evse_uid, command.requested_by, command.state) == (
+        card,
+        "E1",
+        "support",
+        "REQUESTED",
+    )
+    assert "about to be sent" in page(client, url_of(command))
+    assert url_of(command) in page(client, url_of(evse))
+
+
+def test_other_acts_at_a_charge_point_are_asked_as_well(as_role):
+    furnish(1)
+    client, evse, session = as_role("operations"), Evse.objects.get(), Session.objects.get()
+    Command.objects.all().delete()
+    act(client, evse, "reserve", card="NL-000", minutes=45)
+    act(client, evse, "unlock", connector=Connector.objects.get().pk)
+    act(client, session, "stop")
+    reservation, unlock, stop = Command.objects.order_by("pk")
+    assert reservation.reserved_until - reservation.requested_at == timedelta(minutes=45)
+    assert (unlock.kind, unlock.connector_id, stop.kind, stop.session) == (
+        "UNLOCK_CONNECTOR",
+        "1",
+        "STOP_SESSION",
+        session,
+    )
+
+
+def test_a_reservation_that_stands_can_be_cancelled(admin):
+    furnish(1)
+    reservation = Command.objects.get()
+    assert "Cancel the reservation" in page(admin, url_of(reservation))
+    act(admin, reservation, "cancel")
+    cancellation = Command.objects.get(kind="CANCEL_RESERVATION")
+    assert cancellation.reservation == reservation
+    assert "Cancel the reservation" not in page(admin, url_of(cancellation))
+
+
+def test_what_cannot_be_asked_is_said(admin):
+    furnish(1)
+    evse, card = Evse.objects.get(), Token.objects.get()
+    act(admin, card, "block")
+    assert "the card is blocked" in act(admin, evse, "start", card=card.uid)
+    Session.objects.update(status="COMPLETED")
+    assert "Stop" not in [
+        action["title"] for action in admin.get(url_of(Session.objects.get())).context["actions_detail"]
+    ]

@@ -6,8 +6,9 @@ from django.contrib.auth.models import Group
 from django.urls import reverse
 
 from apps.billing.models import Invoice, InvoiceRun, Payment, VatRate
-from apps.charging.models import Cdr
+from apps.charging.models import Cdr, Command, Session
 from apps.drivers.models import Contract, Driver
+from apps.locations.models import Evse
 from apps.partners.models import Alarm, Partner, Party, Quarantined
 from apps.staff.office import Record, url_of
 from apps.tokens.models import Token
@@ -44,6 +45,11 @@ ACTS = {
     "partners_quarantined_mend": (Quarantined, {"operations"}),
     "partners_quarantined_retry": (Quarantined, {"operations"}),
     "partners_quarantined_dismiss": (Quarantined, {"operations"}),
+    "locations_evse_start": (Evse, {"support", "operations"}),
+    "locations_evse_reserve": (Evse, {"support", "operations"}),
+    "locations_evse_unlock": (Evse, {"support", "operations"}),
+    "charging_session_stop": (Session, {"support", "operations"}),
+    "charging_command_cancel": (Command, {"support", "operations"}),
     "charging_cdr_attach": (Cdr, {"support", "operations"}),
     "charging_cdr_attach_alone": (Cdr, {"support", "operations"}),
     "charging_cdr_release": (Cdr, {"operations", "finance"}),

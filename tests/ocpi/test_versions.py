@@ -105,7 +105,7 @@ def test_an_unknown_token_has_no_code_in_the_oldest_version():
 def test_every_version_serves_the_same_modules():
     for version in VERSIONS.values():
         assert [module.identifier for module in version.modules] == [
-            *("credentials", "locations", "sessions", "cdrs", "tariffs", "tokens")
+            *("credentials", "locations", "sessions", "cdrs", "tariffs", "tokens", "commands")
         ]
     assert {module.role for module in V221.modules} == {modules.SENDER, modules.RECEIVER}
 

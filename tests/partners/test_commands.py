@@ -64,7 +64,7 @@ def test_we_connect(as_json, cpo):
     )
     assert (code, made["partner"], made["version"]) == (0, "SE*LAD", "2.2.1")
     assert made["roles"] == ["CPO SE*LAD", "CPO DE*LAD"]
-    assert made["modules"] == ["cdrs", "credentials", "locations", "sessions", "tariffs", "tokens"]
+    assert made["modules"] == ["cdrs", "commands", "credentials", "locations", "sessions", "tariffs", "tokens"]
 
 
 @pytest.mark.parametrize("written", [["--token", "-x"], ["--token=-x"]])

@@ -83,9 +83,7 @@ CONTROLS = {
     "S43": Control("Trying out which cards there are is noticed, said to staff, and slowed down"),
     "S44": Control("The same messages once more change nothing"),
     "S45": Control(
-        "Results of commands are for whom they are from",
-        NOT_APPLICABLE,
-        "commands are not built yet; their URL is not there",
+        "The result of a command is told once, by whom we asked, at a URL nobody guesses, for an hour after its time"
     ),
     "S46": Control(
         "Tries of passwords are bounded, and nobody is kept out by a stranger",

@@ -1,4 +1,7 @@
-"""Sessions and CDRs: what was charged, what we think of it, and what becomes of it."""
+"""Sessions and CDRs: what was charged, what we think of it, and what becomes of it.
+
+What is asked of charge points is in `asking`.
+"""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,6 +17,12 @@ from unfold.enums import ActionVariant
 from apps.billing.explanation import explain
 from apps.billing.models import Charge, Held, Invoice, Payable
 from apps.billing.states import NEEDS_SOMEBODY, State, with_state
+from apps.charging import commands
+from apps.charging.admin.asking import commands_table, follow
+from apps.charging.attaching import CannotAttach, attach_card, attach_cdr
+from apps.charging.checking import CannotRelease, release
+from apps.charging.forms import ContractForm, FindingForm, releasable
+from apps.charging.models import Cdr, Finding, Session, SessionPeriod
 from apps.drivers.admin import cdrs_table
 from apps.locations.admin import PartyFilter
 from apps.partners.ourselves import us
@@ -32,11 +41,6 @@ from apps.staff.office import (
     reading,
     url_of,
 )
-
-from .attaching import CannotAttach, attach_card, attach_cdr
-from .checking import CannotRelease, release
-from .forms import ContractForm, FindingForm, releasable
-from .models import Cdr, Finding, Session, SessionPeriod
 
 LIVE = ("ACTIVE", "PENDING")
 STATUSES = {"ACTIVE": "new", "PENDING": "new", "COMPLETED": "good", "INVALID": "bad"}
@@ -61,9 +65,12 @@ class SessionAdmin(Record):
         ("ocpi_id", "party", "partner"), ("state", "started", "ended"), ("kwh", "cost"), ("driver", "card", "sent_contract_id"),
         ("location_id", "evse_uid", "connector_id"), ("authorization_reference", "updated", "received_at"), "as_sent",
     ]  # fmt: skip
+    actions_detail = ["stop"]
 
     def get_queryset(self, request):
-        return super().get_queryset(request).defer("body", "details", "told").select_related("party", "partner")
+        return (
+            super().get_queryset(request).defer("body", "details", "told").select_related("party__partner", "partner")
+        )
 
     def lookup_allowed(self, lookup, value, request):
         mine = {"token__contract__driver__id__exact", "token__id__exact"}
@@ -112,6 +119,19 @@ class SessionAdmin(Record):
         )
         yield Table("Periods", SessionPeriod, ["From", "What was metered", "Last updated"], rows)
         yield cdrs_table(Cdr.objects.filter(party=session.party_id, session_id=session.ocpi_id), "")
+        yield commands_table(session.commands.all())
+
+    def get_actions_detail(self, request, object_id):
+        """Only what still charges can be stopped."""
+        is_over = Session.objects.filter(pk=object_id, status__in=commands.OVER).exists()
+        return [] if is_over else super().get_actions_detail(request, object_id)
+
+    @act(
+        "Stop", permission="charging.add_command", icon="stop_circle", variant=ActionVariant.PRIMARY,
+        question="The CPO is asked to stop this session. That it did shows when the session is told as completed.",
+    )  # fmt: skip
+    def stop(self, request, session, form):
+        return follow(request, lambda now, by: commands.request_stop(session, now, by=by))
 
 
 def dimensions(period: dict) -> str:
