@@ -41,7 +41,7 @@ RETURNING id
 """In a transaction of its own, which does not wait for the disk: a crash may lose the last half second."""
 
 
-CARDS = frozenset({"tokens", "cdrs", "sessions"})
+CARDS = frozenset({"tokens", "cdrs", "sessions", "commands"})
 CARD = re.compile(rb'("(?:uid|auth_id|contract_id|visual_number|group_id)"\s*:\s*")((?:[^"\\]|\\.)+)')
 """What tells a card or its holder, where a body is about one; of a location, `uid` is an EVSE."""
 CARD_IN_URL = re.compile(r"(/tokens/(?:[^/?]+/[^/?]+/)?)([^/?]+)(?=/authorize|$|\?)")
