@@ -1,7 +1,6 @@
 """Commands to the simulated CPO (mod_commands, Receiver Interface): an answer at once, a result soon, and what follows.
 
-A session that was started from afar charges until it is stopped, or for `lasts_s`; then comes its CDR. Only 2.2.1 is
-spoken well enough for sessions; whoever commands in another version gets the answer and the result.
+A session that was started from afar charges until it is stopped, or for `lasts_s`; then comes its CDR.
 """
 
 import random
@@ -15,7 +14,7 @@ from apps.simulator import records
 from apps.simulator.behaviour import Behaviour, on_grid
 from apps.simulator.costs import GRID, Stretch
 from apps.simulator.cpo import Place
-from apps.simulator.emsp import VERSION
+from apps.simulator.dialects import ONE_PARTY, understood
 from apps.simulator.wire import Reply, Request, answer
 
 KINDS = ("START_SESSION", "STOP_SESSION", "UNLOCK_CONNECTOR", "RESERVE_NOW", "CANCEL_RESERVATION")
@@ -46,19 +45,25 @@ class Commands:
 
     def reply(self, request: Request, version: str, kind: str, struck: dict[str, Any]) -> Reply:
         try:
-            heard = request.json()
+            heard = self._understood(version, request.json())
             response = struck.get("command_response") or self._response(kind, heard)
             url = heard["response_url"]
-        except (KeyError, TypeError, ValueError) as reason:
+        except (KeyError, TypeError, ValueError, AttributeError) as reason:
             return answer(self.clock(), code=2001, message=f"not a command: {reason!r}")
         self._note(kind, heard, response=response)
         if response == "ACCEPTED":
             how = {"result": struck["command_result"]} if "command_result" in struck else {}
-            aside = threading.Thread(target=self._carry_out, args=(kind, heard, url, version), kwargs=how, daemon=True)
+            aside = threading.Thread(target=self._carry_out, args=(kind, heard, url), kwargs=how, daemon=True)
             self._asides.append(aside)
             aside.start()
-        timeout = {} if version == "2.1.1" else {"timeout": TIMEOUT_S}
+        timeout = {} if version == ONE_PARTY else {"timeout": TIMEOUT_S}
         return answer(self.clock(), {"result": response} | timeout)
+
+    def _understood(self, version: str, heard: Heard) -> Heard:
+        if "token" not in heard:
+            return heard
+        country, _, party = self.behaviour.emsp.party.partition("*")
+        return heard | {"token": understood(version, "tokens", heard["token"], country, party)}
 
     def _response(self, kind: str, heard: Heard) -> str:
         if kind not in KINDS:
@@ -76,14 +81,14 @@ class Commands:
                 return place
         return None
 
-    def _carry_out(self, kind: str, heard: Heard, url: str, version: str, **told: str | None):
+    def _carry_out(self, kind: str, heard: Heard, url: str, **told: str | None):
         """A charge point is asked. Without a result to tell, a fault, it does nothing and nobody hears of it."""
         self._stopping.wait(self.pause_s)
         result = told["result"] if told else self._result(kind, heard)
         if result is None or self._stopping.is_set():
             return
         self.tell(kind, heard, url, result)
-        if result == "ACCEPTED" and version == VERSION:
+        if result == "ACCEPTED":
             self._follow(kind, heard)
 
     def tell(self, kind: str, heard: Heard, url: str, result: str):
