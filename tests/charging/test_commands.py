@@ -149,12 +149,15 @@ def result_url(command, kind=None, version="2.2.1"):
 # From the wish to the CDR
 
 
+@pytest.mark.ocpi("CMD-01", "all")
 @pytest.mark.parametrize("version", list(VERSIONS))
 def test_a_session_is_started_stopped_and_billed_from_afar(version, cpo, partner, evse, token, start):
     register(partner, cpo, version)
     command = start(by="eva")
     send_due(timezone.now())
     until(command, "PROVEN")
+    holder = json.loads(asked(cpo)[0].body)["token"]
+    assert (holder["uid"], holder["valid"]) == (token.uid, True)
     session = command.session
     assert (command.response, command.result, command.requested_by) == ("ACCEPTED", "ACCEPTED", "eva")
     is_oldest = version == "2.1.1"
@@ -191,7 +194,11 @@ def test_a_card_is_told_whole_and_with_our_authorisation(cpo, partner, start):
     until(command, "DONE", "PROVEN")
 
 
-def test_a_connector_is_unlocked(cpo, partner, evse):
+@pytest.mark.ocpi("CMD-07", "all")
+@pytest.mark.parametrize("version", list(VERSIONS))
+def test_a_connector_is_unlocked(version, cpo, partner, evse):
+    """By staff; nothing that drivers call leads here."""
+    register(partner, cpo, version)
     command = commands.request_unlock(evse.connectors.get(), timezone.now())
     send_due(timezone.now())
     until(command, "DONE")
@@ -216,6 +223,7 @@ def test_a_reservation_is_made_and_cancelled(cpo, partner, evse, token):
         commands.request_cancellation(reservation, timezone.now())
 
 
+@pytest.mark.ocpi("CMD-04", "all")
 @pytest.mark.parametrize("version", list(VERSIONS))
 def test_in_three_versions_it_is_the_same_row(version, cpo, partner, evse, token):
     register(partner, cpo, version)
@@ -322,9 +330,18 @@ def test_a_cpo_that_says_nothing_of_capabilities_is_asked(partner, evse, start):
     assert start().connector_id == ""
 
 
-def test_the_connector_is_named_where_it_must_be(partner, evse, start):
+LATER = list(VERSIONS)[1:]
+
+
+@pytest.mark.ocpi("CMD-02", "all")
+@pytest.mark.parametrize("version", LATER)
+def test_the_connector_is_named_where_it_must_be(version, cpo, partner, evse, start):
+    register(partner, cpo, version)
     evse.details = {"capabilities": ["REMOTE_START_STOP_CAPABLE", "START_SESSION_CONNECTOR_REQUIRED"]}
     assert start().connector_id == "1"
+    send_due(timezone.now())
+    told = json.loads(asked(cpo)[0].body)
+    assert (told["evse_uid"], told["connector_id"]) == (evse.uid, "1")
     kind = {"standard": "CHADEMO", "format": "CABLE", "power_type": "DC", "last_updated": timezone.now()}
     Connector.objects.create(evse=evse, ocpi_id="2", **kind)
     with pytest.raises(CannotCommand, match="several connectors"):
@@ -453,12 +470,15 @@ def test_the_end_of_a_session_proves_no_stop_that_was_refused(cpo, partner, send
     assert (stop.state, stop.response) == ("REFUSED", "UNKNOWN_SESSION")
 
 
-def test_a_cpo_may_withdraw_a_reservation_later(cpo, partner, evse, token, caller):  # noqa: F811
+@pytest.mark.ocpi("CMD-06", "all")
+@pytest.mark.parametrize("version", LATER)
+def test_a_cpo_may_withdraw_a_reservation_later(version, cpo, partner, evse, token, caller):  # noqa: F811
+    register(partner, cpo, version)
     now = timezone.now()
     reservation = commands.request_reservation(evse, token, now + 30 * MINUTE, now)
     send_due(now)
     until(reservation, "DONE")
-    answer = caller(partner)("POST", asked_url(reservation), {"result": "CANCELED_RESERVATION"})
+    answer = caller(partner)("POST", asked_url(reservation, version=version), {"result": "CANCELED_RESERVATION"})
     reservation.refresh_from_db()
     assert (code(answer), reservation.state) == ((200, 1000), "CANCELED")
 
