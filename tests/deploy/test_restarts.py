@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 from django.utils import timezone
@@ -115,17 +115,15 @@ def web(place, tmp_path):
     """gunicorn as emsp-web.service starts it: systemd hands over the socket as file 3."""
     _path, number = place
     command = [sys.executable, "-c", HANDED_OVER, str(number), program("gunicorn")]
-    settings = environment(WEB_STOP_PAUSE="1", DATA_DIR=str(tmp_path))
+    settings = environment(WEB_STOP_PAUSE="5", DATA_DIR=str(tmp_path))
     return running(command, tmp_path / "web.log", settings, pass_fds=[number])
 
 
 def readiness(path):
-    line = Line(path)
-    line.request("GET", "/readyz", headers=BEHIND_THE_PROXY)
-    answer = line.getresponse()
-    told = answer.status, answer.read().decode()
-    line.close()
-    return told
+    with closing(Line(path)) as line:
+        line.request("GET", "/readyz", headers=BEHIND_THE_PROXY)
+        answer = line.getresponse()
+        return answer.status, answer.read().decode()
 
 
 def workers_of(master):
