@@ -291,14 +291,12 @@ class Field:
         told = TokenDelivery.objects.filter(token=OuterRef("pk"), confirmed_version=OuterRef("version"), due_at=None)
         untold = Token.objects.exclude(Exists(told)).count()
         judged = story.is_all_judged(self.stage) and not Cdr.objects.filter(payable=None).exists()
-        left = InvoiceRun.objects.exclude(due_at=None).count()
         unrendered = Document.objects.filter(rendered_at=None).count()
         runs = InvoiceRun.objects.filter(due_at__isnull=False).count()
         found = [f"{feed.module}: {feed.last_error or 'waits'}" for feed in late]
         found += [f"{untold} cards untold"] if untold else []
         found += [] if judged else ["CDRs wait for their verdict"]
         found += [f"{runs} invoice runs are not finished"] if runs else []
-        found += [f"{left} invoice runs go on"] if left else []
         found += [f"{unrendered} documents are not rendered"] if unrendered else []
         return "; ".join(found)
 
