@@ -257,7 +257,6 @@ class Field:
         TokenDelivery.objects.update(**moved)
         Document.objects.update(**moved)
         InvoiceRun.objects.update(**moved)
-        InvoiceRun.objects.update(**moved)
 
     def knock(self, times: int = 1) -> None:
         """A round of the timetable at once; the hourly one too."""
@@ -286,7 +285,7 @@ class Field:
             self.knocked = time.monotonic()
             self.knock()
         now = timezone.now()
-        late = Feed.objects.exclude(due_at__gt=now, leased_until=None, failures=0)
+        late = list(Feed.objects.exclude(due_at__gt=now, leased_until=None, failures=0))  # before what a pull brings
         # in one statement: between two of them cards that nobody counted may be enlisted
         told = TokenDelivery.objects.filter(token=OuterRef("pk"), confirmed_version=OuterRef("version"), due_at=None)
         untold = Token.objects.exclude(Exists(told)).count()

@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.django_db(transaction=True))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser():
     """Playwright's own loop runs in this thread as long, and Django would take it for ours."""
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
