@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -123,10 +124,13 @@ class Behaviour:
         self._set_status(place, "AVAILABLE")
         return "COMPLETED"
 
-    def begin(self, place: Place, session: dict[str, Any]) -> None:
-        """Somebody charges from now on."""
+    def begin(self, place: Place, session: dict[str, Any]) -> bool:
+        """Somebody charges from now on; False where nobody is told of it."""
         self._set_status(place, "CHARGING")
+        if self.emsp.faults.met("sessions", "PUT", "no_session"):
+            return False
         self._push_session("PUT", session, session)
+        return True
 
     def end(self, place: Place, session: dict[str, Any], token: dict[str, Any], asked: Bill) -> None:
         """What was charged is told, then that it is over, then what it costs."""
@@ -139,6 +143,10 @@ class Behaviour:
         body = records.cdr(f"LAD-{session['id']}", session["id"], place, token, asked, self.clock())
         reference = {"authorization_reference": session.get("authorization_reference")}
         told = body | {"auth_method": session["auth_method"]} | {name: is_ for name, is_ in reference.items() if is_}
+        late = self.emsp.faults.met("cdrs", "POST", "late_cdr")
+        if late and late["late_cdr"] is None:
+            return
+        time.sleep(late.get("late_cdr", 0))
         self._push_cdr(Planned(told))
 
     def _push_session(self, method: str, held: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:

@@ -120,7 +120,8 @@ class Commands:
             "auth_method": "COMMAND"
         }
         ending = self._charging[key] = threading.Event()
-        self.behaviour.begin(place, body)
+        if not self.behaviour.begin(place, body):
+            return
         ending.wait(self.lasts_s)
         del self._charging[key]
         if not self._stopping.is_set():

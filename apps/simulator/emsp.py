@@ -1,5 +1,6 @@
 """The eMSP as the simulated CPO knows it: its endpoints, and every call to it."""
 
+import copy
 import json
 import time
 import uuid
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from apps.simulator.dialects import HOME, ONE_PARTY, VERSIONS, Locations, spoken
+from apps.simulator.faults import Faults, without
 from apps.simulator.memory import Memory
 from apps.simulator.wire import authorization, encode
 
@@ -48,6 +50,7 @@ class Emsp:
     def __init__(self, memory: Memory, locations: Locations | None = None):
         self.memory = memory
         self.locations = {} if locations is None else locations
+        self.faults = Faults()
         self._http = httpx.Client(trust_env=False, timeout=15, limits=httpx.Limits(max_keepalive_connections=16))
 
     @property
@@ -84,9 +87,16 @@ class Emsp:
         """One call to a functional module, with routing headers (transport_and_format, Message Routing Headers).
 
         An object is told in the words of the version; bytes are sent as they are."""
-        said = spoken(self.version, module, body, self.locations)
+        said = self._bent(method, module, spoken(self.version, module, body, self.locations))
         headers = {} if self.version == ONE_PARTY else routing(party, self.party)
         return self.call(method, self.url(module, role) + path, said, routing=headers)
+
+    def _bent(self, method: str, module: str, said: Any) -> Any:
+        struck = self.faults.met(module, method, "sent_missing") if isinstance(said, dict) else {}
+        if struck:
+            said = copy.deepcopy(said)
+            without(said, struck["sent_missing"].split("."))
+        return said
 
     def send_patiently(
         self, method: str, module: str, path: str = "", body: Any = None, party: str | None = None

@@ -4,20 +4,31 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import msgspec
 
 from apps.simulator.dialects import HOME, ONE_PARTY, spoken, understood
-from apps.simulator.faults import Faults, bent, instead
+from apps.simulator.faults import Faults, bent, instead, module_of
 from apps.simulator.ledger import Ledger
 from apps.simulator.memory import Item, Journal, Shelf
 from apps.simulator.registration import Registration
-from apps.simulator.wire import Reply, Request, answer, encode, list_answer, moment, presented_tokens
+from apps.simulator.wire import Reply, Request, answer, encode, list_answer, moment, presented_tokens, utc
 
 SENT = ("locations", "tariffs", "sessions", "cdrs")
 PAGE = 100
+HIDING = ("no_headers", "no_total")
+
+
+class Wanted(NamedTuple):
+    """The page that is asked for; `ceiling` is the most we give."""
+
+    offset: int
+    limit: int
+    ceiling: int
+    date_from: str | None
+    date_to: str | None
 
 
 class Interfaces:
@@ -55,6 +66,7 @@ class Interfaces:
 
     def reply(self, request: Request) -> Reply:
         struck = self.faults.take(request)
+        self._note(request, struck)
         said = instead(struck)
         if said is None:
             said = bent(self._answer(request, struck), struck)
@@ -63,9 +75,15 @@ class Interfaces:
                 said.headers[name] = request.headers[name]
         return said
 
+    def _note(self, request: Request, struck: dict[str, Any]):
+        for name, value in struck.items():
+            facts = {"module": module_of(request), "method": request.method, "value": value}
+            self.ledger.write(self.clock(), "fault", name, **facts)
+
     def _answer(self, request: Request, struck: dict[str, Any]) -> Reply:
         parts = [part for part in request.path.split("/") if part][1:]
         known = self.registration.known_as(presented_tokens(request.headers.get("Authorization")))
+        known = "emsp" if "any_token" in struck else known
         if known is None or (known == "stranger" and parts[0] != "versions" and parts[1:] not in ([], ["credentials"])):
             return self._error(401, 2001, "these credentials open nothing here")
         if parts == ["versions"]:
@@ -82,7 +100,7 @@ class Interfaces:
         if parts == ["credentials"]:
             return self._credentials(request, version, known)
         if parts[0] == "tokens" and len(parts) == 4:
-            return self._token(request, version, parts[1:])
+            return self._token(request, version, parts[1:], struck)
         if parts[0] == "commands" and len(parts) == 2 and self.take_command:
             return self._command(request, version, parts[1], struck)
         if parts[0] in SENT:
@@ -140,7 +158,7 @@ class Interfaces:
         )
         return answer(self.clock(), credentials)
 
-    def _token(self, request: Request, version: str, parts: list[str]) -> Reply:
+    def _token(self, request: Request, version: str, parts: list[str], struck: dict[str, Any]) -> Reply:
         """(mod_tokens, Receiver Interface)"""
         key = self._token_key(request, version, parts)
         if request.method == "GET":
@@ -149,6 +167,8 @@ class Interfaces:
             return answer(self.clock(), said) if held else self._error(404, 2004, "this token was never sent")
         if request.method not in ("PUT", "PATCH"):
             return self._error(405, 2000, "GET, PUT, PATCH")
+        if "forgotten_token" in struck:
+            return answer(self.clock())
         if request.method == "PATCH" and key not in self.tokens:
             return self._error(404, 2004, "this token was never sent")
         return self._keep_token(request, version, key, *parts[:2])
@@ -214,38 +234,50 @@ class Interfaces:
 
     def _page(self, request: Request, version: str, module: str, struck: dict[str, Any]) -> Reply:
         """(transport_and_format, Pagination)"""
-        query = request.query
-        items = self._shelf_behind(version, module).between(query.get("date_from"), query.get("date_to"))
-        offset, ceiling = (
-            int(query.get("offset", 0)),
-            int(struck.get("page_limit") or (1 if "page_limit" in struck else PAGE)),
-        )
-        limit = max(min(int(query.get("limit", ceiling)), ceiling), 1)
-        if "shrinking_page" in struck and offset:
-            items = items[1:]
-        page = [self._worded(version, module, item) for item in items[offset : offset + limit]]
+        wanted = self._wanted(request, struck)
+        items = self._listed(version, module, wanted, struck)
+        end = wanted.offset + wanted.limit
+        page = [self._worded(version, module, item) for item in items[wanted.offset : end]]
         reply = list_answer(self.clock(), [item.body for item in page])
-        reply.headers |= {"X-Total-Count": str(len(items)), "X-Limit": str(ceiling)}
-        if offset + limit < len(items):
-            reply.headers["Link"] = (
-                f'<{self._next(request, version, module, offset + limit, limit, struck)}>; rel="next"'
-            )
-        if "no_headers" in struck:
-            reply.headers.clear()
-        facts = {"module": module, "offset": offset, "total": len(items), "ids": [item.key for item in page]}
+        if "bumped" in struck:
+            reply = bent(reply, {"altered": {"last_updated": utc(self.clock())}})
+        reply.headers |= {"X-Total-Count": str(len(items)), "X-Limit": str(wanted.ceiling)}
+        if end < len(items) and "no_link" not in struck:
+            url = self._next(request, version, module, wanted._replace(offset=end), struck)
+            reply.headers["Link"] = f'<{url}>; rel="next"'
+        for name in {"no_total": ["X-Total-Count"], "no_headers": list(reply.headers)}.get(_first(HIDING, struck), []):
+            del reply.headers[name]
+        facts = {"module": module, "offset": wanted.offset, "total": len(items), "ids": [item.key for item in page]}
         if module == "locations":
             facts["evses"] = [len(msgspec.json.decode(item.body)["evses"]) for item in page]
         self.ledger.write(self.clock(), "served", f"{version} {module}", **facts)
         return reply
 
-    def _next(
-        self, request: Request, version: str, module: str, offset: int, limit: int, struck: dict[str, Any]
-    ) -> str:
+    def _wanted(self, request: Request, struck: dict[str, Any]) -> Wanted:
+        query = {name: value for name, value in request.query.items() if f"ignored_{name}" not in struck}
+        dates = {} if "ignored_dates" in struck else query
+        ceiling = int(struck.get("page_limit") or (1 if "page_limit" in struck else PAGE))
+        limit = max(min(int(query.get("limit", ceiling)), ceiling), 1)
+        return Wanted(int(query.get("offset", 0)), limit, ceiling, dates.get("date_from"), dates.get("date_to"))
+
+    def _listed(self, version: str, module: str, wanted: Wanted, struck: dict[str, Any]) -> list[Item]:
+        items = self._shelf_behind(version, module).between(wanted.date_from, wanted.date_to)
+        if "repeated_id" in struck:
+            items = [*items[:1], *items]
+        return items[1:] if "shrinking_page" in struck and wanted.offset else items
+
+    def _next(self, request: Request, version: str, module: str, after: Wanted, struck: dict[str, Any]) -> str:
         if "foreign_next" in struck:
             return str(struck["foreign_next"] or "http://203.0.113.9/ocpi/next")
         filters = {name: request.query[name] for name in ("date_from", "date_to") if name in request.query}
-        offset = int(request.query.get("offset", 0)) if "cycle" in struck else offset
-        return f"{self.base_url}/ocpi/{version}/{module}?{urlencode(filters | {'offset': offset, 'limit': limit})}"
+        offset = int(request.query.get("offset", 0)) if "cycle" in struck else after.offset
+        return (
+            f"{self.base_url}/ocpi/{version}/{module}?{urlencode(filters | {'offset': offset, 'limit': after.limit})}"
+        )
+
+
+def _first(names: tuple[str, ...], struck: dict[str, Any]) -> str | None:
+    return next((name for name in names if name in struck), None)
 
 
 def _type_in(request: Request) -> str:

@@ -60,6 +60,8 @@ class Simulator:
         )
         self.interfaces = Interfaces(self.registration, self.ledger, self._journal, clock, self.url)
         self.interfaces.versions = versions
+        self.faults.seed = seed
+        self.emsp.faults = self.faults
         self.behaviour = Behaviour(self.world, self.emsp, self.interfaces, self.ledger, self.memory, clock, seed)
         self.commands = Commands(self.behaviour, clock)
         self.interfaces.take_command = self.commands.reply

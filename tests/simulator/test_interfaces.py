@@ -3,6 +3,7 @@ import json
 import httpx
 import pytest
 
+from apps.simulator.faults import NAMES
 from apps.simulator.wire import authorization
 from tests.simulator.conftest import CARDS
 from tests.simulator.receiver import TOKEN_C, token
@@ -143,7 +144,28 @@ FAULTS = {
     "redirect": ("/elsewhere", lambda response: response.status_code == 302),
     "page_limit": (1, lambda response: len(response.json()["data"]) == 1),
     "no_headers": (None, lambda response: "X-Total-Count" not in response.headers),
+    "no_total": (None, lambda response: {"x-limit", "x-total-count"} & set(response.headers) == {"x-limit"}),
+    "busy": (7, lambda response: (response.status_code, response.headers["Retry-After"]) == (429, "7")),
+    "busy_silent": (None, lambda response: response.status_code == 429 and "Retry-After" not in response.headers),
+    "rotated_token": (None, lambda response: codes(response) == (401, 2001)),
+    "gzip_bomb": (
+        5,
+        lambda response: len(response.content) == 5 * 2**20 > 50 * int(response.headers["Content-Length"]),
+    ),
+    "repeated_id": (None, lambda response: len({body["id"] for body in data(response)}) == len(data(response)) - 1),
+    "bumped": (None, lambda response: all(body["last_updated"] > "2026" for body in data(response))),
+    "missing": (
+        "evses.connectors.standard",
+        lambda response: (
+            not any("standard" in c for body in data(response) for e in body["evses"] for c in e["connectors"])
+        ),
+    ),
+    "altered": ({"party_id": "FOE"}, lambda response: {body["party_id"] for body in data(response)} == {"FOE"}),
 }
+
+
+def data(response):
+    return response.json()["data"]
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -179,3 +201,60 @@ def test_a_page_can_shrink_under_the_readers_feet(cpo, emsp):
     cpo.fault("shrinking_page")
     assert emsp.get("locations?limit=1").headers["X-Total-Count"] == "3"
     assert emsp.get("locations?limit=1&offset=1").headers["X-Total-Count"] == "2"
+
+
+def test_a_list_can_ignore_what_it_is_asked(cpo, emsp):
+    cpo.fault("ignored_limit", times=1)
+    assert len(data(emsp.get("locations?limit=1"))) == 3
+    cpo.fault("ignored_offset", times=1)
+    assert data(emsp.get("locations?offset=1&limit=1")) == data(emsp.get("locations?limit=1"))
+    cpo.fault("ignored_dates", times=1)
+    assert len(data(emsp.get("locations?date_from=2099-01-01T00:00:00Z"))) == 3
+    cpo.fault("no_link", times=1)
+    assert "next" not in emsp.get("locations?limit=1").links
+
+
+def test_a_platform_that_is_down_does_nothing(cpo, emsp):
+    cpo.fault("down", module="tokens")
+    with pytest.raises(httpx.RemoteProtocolError):
+        emsp.push("NEVER")
+    assert "NEVER" not in cpo.received_tokens
+
+
+def test_a_card_can_be_taken_with_thanks_and_forgotten(cpo, emsp):
+    cpo.fault("forgotten_token")
+    assert codes(emsp.push("GONE")) == (200, 1000)
+    assert emsp.get("tokens/SE/EMO/GONE").status_code == 404
+
+
+def test_any_token_opens_a_careless_platform(cpo, emsp):
+    cpo.fault("any_token")
+    with httpx.Client(headers={"Authorization": "Token bm9ib2R5"}, trust_env=False) as stranger:
+        assert stranger.get(f"{cpo.url}/ocpi/2.2.1/locations").status_code == 200
+
+
+def test_what_is_pushed_can_lack_a_field(cpo, emsp, receiver):
+    cpo.fault("sent_missing", value="currency", module="cdrs")
+    cpo.play("cdrs", count=2, pull_only=0, odd=False)
+    assert ["currency" in body for body in receiver.bodies("POST", "cdrs")] == [False, False]
+    assert all("currency" in body for body in data(emsp.get("cdrs")))
+
+
+def test_chance_is_drawn_from_the_seed_so_that_the_same_calls_meet_the_same_faults(cpo, emsp):
+    def statuses():
+        cpo.fault("status", value=500, module="locations", chance=0.5)
+        met = [emsp.get("locations").status_code for _ in range(12)]
+        cpo.faults.clear()
+        return met
+
+    first = statuses()
+    assert set(first) == {200, 500}
+    assert statuses() == first
+    cpo.faults.seed = 2
+    assert statuses() != first
+    assert [entry["value"] for entry in cpo.ledger.entries("fault")].count(500) > first.count(500)
+
+
+def test_every_fault_of_the_catalogue_has_one_line_that_explains_it():
+    assert {"status", "shrinking_page", "sent_missing", "command_response"} <= NAMES
+    assert len(NAMES) == 33
