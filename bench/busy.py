@@ -25,14 +25,14 @@ def measure(folder: Path) -> Iterator[Measure]:
     world.empty()
     uids = world.enrol_cards(SIZE)
     partner, token = world.connect()
-    with rooms.operator(world.cdrs(uids, SIZE), folder) as url:
+    with rooms.operator(world.cdrs(uids, SIZE), rooms.PAGE_OF_CDRS, folder) as url:
         world.offer(partner, "cdrs", f"{url}/cdrs")
         rooms.pulled(CDRS, partner)
     rooms.checked()
     rating.rate_due(timezone.now())
     rooms.settle()
     script = slow.asking(token, uids, folder)
-    with rooms.operator(world.locations(SIZE), folder) as operator, web.served(folder) as url:
+    with rooms.operator(world.locations(SIZE), rooms.PAGE_OF_LOCATIONS, folder) as operator, web.served(folder) as url:
         world.offer(partner, "locations", f"{operator}/locations")
         rooms.pulled(LOCATIONS, partner)
         alone = min(slow.slowest(url, script) for _ in range(slow.ROUNDS))

@@ -1,14 +1,13 @@
-"""python -m bench.operator FILE: a charge point operator that serves the lines of a file as pages, as fast as it can."""
+"""python -m bench.operator FILE PAGE: a charge point operator that serves the lines of a file, so many a page, as fast as
+it can."""
 
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-PAGE = 100
 
-
-def handler(bodies: list[bytes]) -> type[BaseHTTPRequestHandler]:
+def handler(bodies: list[bytes], page: int) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         wbufsize = -1
@@ -17,13 +16,13 @@ def handler(bodies: list[bytes]) -> type[BaseHTTPRequestHandler]:
         def do_GET(self):
             offset = int(parse_qs(urlsplit(self.path).query).get("offset", ["0"])[0])
             content = b'{"data":[%b],"status_code":1000,"timestamp":"2026-01-01T00:00:00Z"}'
-            content %= b",".join(bodies[offset : offset + PAGE])
+            content %= b",".join(bodies[offset : offset + page])
             self.send_response(200)
             self.send_header("X-Total-Count", str(len(bodies)))
-            self.send_header("X-Limit", str(PAGE))
-            if offset + PAGE < len(bodies):
+            self.send_header("X-Limit", str(page))
+            if offset + page < len(bodies):
                 url = f"http://127.0.0.1:{self.server.server_address[1]}{urlsplit(self.path).path}"
-                self.send_header("Link", f'<{url}?offset={offset + PAGE}&limit={PAGE}>; rel="next"')
+                self.send_header("Link", f'<{url}?offset={offset + page}&limit={page}>; rel="next"')
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
@@ -36,7 +35,7 @@ def handler(bodies: list[bytes]) -> type[BaseHTTPRequestHandler]:
 
 def main() -> None:
     bodies = Path(sys.argv[1]).read_bytes().splitlines()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(bodies))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(bodies, int(sys.argv[2])))
     sys.stdout.write(f"{server.server_address[1]}\n")
     sys.stdout.flush()
     server.serve_forever()

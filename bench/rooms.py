@@ -26,9 +26,10 @@ from apps.partners.pull import Pull, pull_partner
 
 from . import world
 from .measures import Measure, rate
-from .operator import PAGE
 
-PLACES = {LOCATION_ROWS: PAGE, EVSES: 4 * PAGE, CONNECTORS: 8 * PAGE}
+PAGE_OF_LOCATIONS, PAGE_OF_CDRS = 100, 1000
+
+PLACES = {LOCATION_ROWS: PAGE_OF_LOCATIONS, EVSES: 4 * PAGE_OF_LOCATIONS, CONNECTORS: 8 * PAGE_OF_LOCATIONS}
 """Rows of a page: every location has four EVSEs of two connectors."""
 
 PAGES = 100
@@ -36,11 +37,11 @@ ROOMS = ("location pull, first", "location pull, unchanged", "CDR pull", "checki
 
 
 @contextmanager
-def operator(bodies: list[bytes], folder: Path) -> Iterator[str]:
+def operator(bodies: list[bytes], page: int, folder: Path) -> Iterator[str]:
     """Somebody who serves these bodies; where."""
     file = folder / "bodies.jsonl"
     file.write_bytes(b"\n".join(bodies))
-    command = [sys.executable, "-m", "bench.operator", str(file)]
+    command = [sys.executable, "-m", "bench.operator", str(file), str(page)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served:
         try:
             yield f"http://127.0.0.1:{served.stdout.readline().strip()}"
@@ -49,13 +50,13 @@ def operator(bodies: list[bytes], folder: Path) -> Iterator[str]:
 
 
 def pulls(partner: Partner, uids: list[str], size: int, folder: Path) -> Iterator[Measure]:
-    with operator(world.locations(size), folder) as url:
+    with operator(world.locations(size), PAGE_OF_LOCATIONS, folder) as url:
         world.offer(partner, "locations", f"{url}/locations")
         first = rate(size, lambda: pulled(LOCATIONS, partner))
         again = rate(size, lambda: pulled(LOCATIONS, partner))
         yield Measure("location pull, first", size, first, rate(size, upserting(PLACES)), "upsert", "EVSEs", 0.4)
         yield Measure("location pull, unchanged", size, again, first, "first pull", "EVSEs", 3)
-    with operator(world.cdrs(uids, size), folder) as url:
+    with operator(world.cdrs(uids, size), PAGE_OF_CDRS, folder) as url:
         world.offer(partner, "cdrs", f"{url}/cdrs")
         ours = rate(size, lambda: pulled(CDRS, partner))
         yield Measure("CDR pull", size, ours, rate(size, copying(Cdr)), "COPY", "CDRs")

@@ -16,6 +16,15 @@ from pathlib import Path
 
 NOBODY = 65534
 PATIENCE = 30  # seconds
+SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "shared_buffers": "512MB",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "15min",
+}
+"""Of PostgreSQL. Its own defaults are for the smallest machine: it would write the same pages out over and over."""
+
 NAMESPACE = ["unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}"]
 
 
@@ -125,7 +134,8 @@ class PostgreSQL(Server):
         self.hand_over()
         if not (self.data / "PG_VERSION").exists():
             self.create_cluster()
-        options = f"-c listen_addresses= -c unix_socket_directories={self.sockets} -c unix_socket_permissions=0700"
+        settings = SETTINGS | {"unix_socket_directories": self.sockets}
+        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
         self.run("pg_ctl", "start", "-w", "-t", str(PATIENCE), "-D", self.data, "-l", self.log, "-o", options)
 
     def wait_for_the_dead(self) -> None:

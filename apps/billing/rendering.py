@@ -3,6 +3,9 @@
 import hashlib
 import json
 from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from threading import Lock
 
 import typst
 
@@ -17,7 +20,7 @@ STANDARD = "a-3b"
 
 def render(invoice: Invoice) -> bytes:
     """The document as PDF/A-3b; the same invoice gives the same page on every machine: fonts are our own."""
-    page = worded(invoice, list(invoice.lines.order_by("position")))
+    page = worded(invoice, list(invoice.lines.all()))
     try:
         return _compiled(page)
     except typst.TypstError as error:
@@ -52,14 +55,18 @@ def _is_ours(letter: str) -> bool:
 
 
 def _compiled(page: dict) -> bytes:
-    return typst.compile(
-        str(folder() / "invoice.typ"),
-        root=str(folder()),
-        font_paths=[str(folder() / "fonts")],
-        ignore_system_fonts=True,
-        sys_inputs={"data": json.dumps(page)},
-        pdf_standards=STANDARD,
-    )
+    with _one_at_a_time:
+        return _compiler(folder()).compile(sys_inputs={"data": json.dumps(page)}, pdf_standards=STANDARD)
+
+
+@cache
+def _compiler(templates: Path) -> typst.Compiler:
+    """Of this process: it has read fonts and template."""
+    fonts = typst.Fonts(include_system_fonts=False, font_paths=[str(templates / "fonts")])
+    return typst.Compiler(str(templates / "invoice.typ"), root=str(templates), font_paths=fonts)
+
+
+_one_at_a_time = Lock()
 
 
 def waiting(now: datetime) -> int:
@@ -70,11 +77,12 @@ def waiting(now: datetime) -> int:
 def render_due(now: datetime, limit: int = BATCH) -> int:
     """Render documents that wait for it; how many were. What fails stays due with its error, and is tried again later."""
     claimed = Document.objects.claim(now, LEASE, limit)
-    return sum(_render_claimed(document, now) for document in claimed)
+    whole = Invoice.objects.select_related("corrects").prefetch_related("lines", "tax_subtotals")
+    invoices = whole.in_bulk([document.invoice_id for document in claimed])
+    return sum(_render_claimed(document, invoices[document.invoice_id], now) for document in claimed)
 
 
-def _render_claimed(document: Document, now: datetime) -> bool:
-    invoice = Invoice.objects.select_related("corrects").get(pk=document.invoice_id)
+def _render_claimed(document: Document, invoice: Invoice, now: datetime) -> bool:
     try:
         pdf = render(invoice)
     except (typst.TypstError, KeyError, ValueError) as error:

@@ -18,7 +18,7 @@ from django.conf import settings
 
 from apps.money import minor_unit
 
-from .models import Invoice, InvoiceLine
+from .models import Invoice, InvoiceLine, TaxSubtotal
 from .numbering import in_fours, is_creditor_reference
 
 FALLBACK = "en"
@@ -40,6 +40,11 @@ def words_of(language: str) -> dict:
     return tomllib.loads((folder() / "wording" / f"{language}.toml").read_text(encoding="utf-8"))
 
 
+@cache
+def locale_of(language: str) -> Locale:
+    return Locale.parse({"en": "en_GB", "sv": "sv_SE"}.get(language, language))
+
+
 @dataclass(frozen=True)
 class Wording:
     """The words, dates and figures of one document."""
@@ -57,7 +62,7 @@ class Wording:
 
     @property
     def locale(self) -> Locale:
-        return Locale.parse({"en": "en_GB", "sv": "sv_SE"}.get(self.language, self.language))
+        return locale_of(self.language)
 
     def say(self, group: str, key: str, **values) -> str:
         return self.words[group][key].format(**values)
@@ -111,7 +116,7 @@ def worded(invoice: Invoice, lines: list[InvoiceLine]) -> dict:
         "due": due(wording),
         "columns": [wording.say("columns", name) for name in columns],
         "lines": [line_of(wording, line, columns) for line in lines],
-        "subtotals": [subtotal(wording, row) for row in invoice.tax_subtotals.order_by("category", "rate")],
+        "subtotals": [subtotal(wording, row) for row in sorted(invoice.tax_subtotals.all(), key=by_category)],
         "totals": [[wording.say("totals", name), wording.money(getattr(invoice, name))] for name in ("net", "vat")],
         "grand_total": [wording.say("totals", "gross"), wording.money(invoice.gross)],
         "payment": payment(wording),
@@ -232,7 +237,11 @@ def category(wording: Wording, code: str, rate: Decimal | None) -> str:
     return wording.say("category", code, rate="" if rate is None else wording.number(rate))
 
 
-def subtotal(wording: Wording, row) -> list[str]:
+def by_category(row: TaxSubtotal) -> tuple:
+    return row.category, row.rate or 0
+
+
+def subtotal(wording: Wording, row: TaxSubtotal) -> list[str]:
     return [category(wording, row.category, row.rate), wording.amount(row.base), wording.amount(row.vat)]
 
 

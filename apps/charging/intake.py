@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from apps.bulk import as_json, run_prepared
+from apps.bulk import as_arrays, as_json, run_prepared
 from apps.charging.matching import CONTRACT, JOINS, TOKEN, link_credits
 from apps.charging.models import Cdr
 from apps.charging.zones import zone_of
@@ -17,6 +17,7 @@ from apps.ocpi import objects
 from apps.ocpi.errors import Problem
 from apps.ocpi.versions import VERSIONS, Version, content_hash, same_cdr
 from apps.partners.models import Partner
+from apps.partners.recognition import Kept
 from apps.partners.taking import Incoming, Intake, Outcome, Stored
 
 EVIDENCE = {
@@ -33,9 +34,12 @@ EVIDENCE = {
 
 COLUMNS = ", ".join(f'"{name}"' for name in EVIDENCE)
 
-ONE = "SELECT " + ", ".join(f"%b::{kind}" for kind in (*EVIDENCE.values(), "text")) + ", 1"
+KINDS = (*EVIDENCE.values(), "text")
+"""And of the zone, which follows them."""
+
+ONE = f"SELECT {', '.join(f'%b::{kind}' for kind in KINDS)}, 1"
 MANY = f"""SELECT * FROM unnest(
-    {", ".join(f"%b::{kind}[]" for kind in (*EVIDENCE.values(), "text"))}
+    {", ".join(f"%b::{kind}[]" for kind in KINDS)}
 ) WITH ORDINALITY"""
 
 
@@ -95,7 +99,7 @@ def _write(rows: list[tuple]) -> list[tuple]:
     """One by values, which is quicker than by arrays of one."""
     if len(rows) == 1:
         return run_prepared(ACCEPT_ONE, rows[0])
-    return run_prepared(ACCEPT_MANY, [list(column) for column in zip(*rows, strict=True)])
+    return run_prepared(ACCEPT_MANY, as_arrays(KINDS, zip(*rows, strict=True)))
 
 
 def evidence(partner: Partner, incoming: Incoming, now: datetime) -> tuple:
@@ -151,4 +155,4 @@ def retell(cdr: Cdr, version: Version) -> msgspec.Raw | dict:
     return version.write("cdr", VERSIONS[cdr.version].read_cdr(bytes(cdr.body), owner).object)
 
 
-INTAKE = Intake("cdrs", "cdr", accept_cdrs, newest_only=False)
+INTAKE = Intake("cdrs", "cdr", accept_cdrs, newest_only=False, kept=Kept(Cdr, row="public_id"))

@@ -162,4 +162,4 @@ def unknown(party: Party, now: datetime, message: str) -> UnknownLocation:
     return UnknownLocation(message)
 
 
-INTAKE = Intake("locations", "location", put_locations)
+INTAKE = Intake("locations", "location", put_locations, kept=MIRROR.kept)

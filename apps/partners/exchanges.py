@@ -19,8 +19,9 @@ from apps.ocpi.client import Call
 from .models import Exchange, Partner
 
 SECRET = frozenset({"credentials"})
-LONGEST_BODY = 2**20
-"""Bytes that are kept: a peer may send pages of 128 MB, and objects are kept whole elsewhere."""
+LONGEST_BODY = 2**16
+LONGEST_PAGE = 2**13
+"""Bytes that are kept: objects are kept whole elsewhere, and a peer may send pages of 128 MB."""
 
 COLUMNS = {
     "partner_id": "bigint", "direction": "text", "module": "text", "method": "text", "url": "text",
@@ -82,9 +83,10 @@ class Said(NamedTuple):
         )
 
     def bounded(self) -> "Said":
-        return self._replace(
-            request_body=self.request_body[:LONGEST_BODY], response_body=self.response_body[:LONGEST_BODY]
-        )
+        """Of what we asked for only the beginning: it may be page after page."""
+        is_page = self.direction == Exchange.Direction.OUT and self.method == "GET"
+        longest = LONGEST_PAGE if is_page else LONGEST_BODY
+        return self._replace(request_body=self.request_body[:longest], response_body=self.response_body[:longest])
 
 
 def keep(said: Said) -> None:

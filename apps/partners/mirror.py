@@ -15,6 +15,7 @@ from django.db.models.functions import Upper
 from apps.bulk import Upsert
 from apps.ocpi.versions import content_hash
 from apps.partners.models import Partner, Party
+from apps.partners.recognition import Kept
 from apps.partners.taking import Incoming, Outcome, Stored
 
 FEW = 10
@@ -61,6 +62,11 @@ class Mirror:
         rows = self.upsert.write(self.row(incoming, content, now) for incoming, content in fresh)
         written = {(party, ocpi_id.upper()): (pk, is_new) for party, ocpi_id, pk, is_new in rows}
         return [_told(*pair, known.get(key_of(pair[0])), written.get(key_of(pair[0]))) for pair in hashed]
+
+    @property
+    def kept(self) -> Kept:
+        """A content hash that was emptied says that something changed since."""
+        return Kept(self.upsert.model, intact=f"kept.{self.gone} IS NULL AND kept.content_hash <> ''")
 
     def _known(self, keys: list[Key]) -> dict[Key, _Known]:
         with connection.cursor() as cursor:

@@ -8,6 +8,7 @@ bit behind: what a partner shows late is then still found. All else is up to the
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,7 +23,7 @@ from apps.ocpi.versions import VERSIONS
 from apps.partners.models import Endpoint, Feed, Partner, Party
 from apps.partners.peers import endpoint, peer_of
 from apps.partners.quarantine import id_of
-from apps.partners.taking import Intake, Outcome, Taken, take
+from apps.partners.taking import Intake, Outcome, Sending, Taken
 from apps.work import Clock, ring
 
 log = logging.getLogger(__name__)
@@ -169,16 +170,18 @@ class _Crawl:
     def note(self, page: Page, taken: list[Taken], parties: list[int]) -> None:
         self.pages += 1
         self.theirs_at = self.theirs_at or page.timestamp
+        self.counts["seen"] += len(taken)
+        for outcome, count in Counter(one.outcome for one in taken).items():
+            self.counts[COUNTED[outcome]] += count
+        told = [one.told for one in taken if one.told is not None]
+        self.seen.update(one.key for one in told)
+        dates = [one.last_updated for one in told] + [self.newest] * (self.newest is not None)
+        self.newest = max(dates, default=None)
         for one in taken:
-            self.counts["seen"] += 1
-            self.counts[COUNTED[one.outcome]] += 1
-            self._note_object(one, parties)
+            if one.told is None:
+                self._note_unread(one, parties)
 
-    def _note_object(self, one: Taken, parties: list[int]) -> None:
-        if one.incoming is not None:
-            self.seen.add(one.incoming.key)
-            self.newest = max(self.newest or one.incoming.object.last_updated, one.incoming.object.last_updated)
-            return
+    def _note_unread(self, one: Taken, parties: list[int]) -> None:
         name = id_of(one.body)
         self.is_all_known &= bool(name)
         self.seen.update((party, name.upper()) for party in parties)
@@ -224,12 +227,12 @@ def _run(pull: Pull, feed: Feed, clock: Clock, *, full: bool = False) -> dict:
 
 
 def _walk(pull: Pull, feed: Feed, crawl: _Crawl, clock: Clock) -> None:
-    partner, version = feed.partner, VERSIONS[feed.partner.version]
-    parties = list(partner.parties.values_list("pk", flat=True))
+    parties = list(feed.partner.parties.values_list("pk", flat=True))
+    sending = Sending(pull.intake, feed.partner, VERSIONS[feed.partner.version])
+    take = sending.take if feed.last_good_at is None else sending.take_again
     for page in _pages(pull, feed, crawl):
         with transaction.atomic():
-            taken = take(pull.intake, partner, version, page.bodies, clock())
-            crawl.note(page, taken, parties)
+            crawl.note(page, take(page.bodies, clock()), parties)
             _renew(feed, clock(), resume=crawl.as_resume(page.url))
 
 

@@ -8,7 +8,7 @@ one object per key and in key order (decision 18).
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -21,6 +21,7 @@ from apps.ocpi.errors import InvalidObject, NotJson, OcpiError, Problem
 from apps.ocpi.versions import Reading, Version, content_hash
 from apps.partners import quarantine
 from apps.partners.models import Partner, Party
+from apps.partners.recognition import Kept, Standing, named
 from apps.partners.scope import Key, claim_of, key_of, parties_of
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,10 @@ class Incoming(NamedTuple):
     def key(self) -> tuple[int, str]:
         return self.party.pk, self.object.id.upper()
 
+    @property
+    def last_updated(self) -> datetime:
+        return self.object.last_updated
+
 
 class Stored(NamedTuple):
     """What a room did with an incoming object; `row` is how the room knows it (a primary key, a public id)."""
@@ -76,13 +81,15 @@ class Intake:
     """A module's way in. `put` gets readable objects in key order and says of each what became of it.
 
     `kind` is what `Version.read` calls the object. `newest_only`: of one key only the newest is handed over; a room
-    that must see every copy, because the first is the one that counts, says False.
+    that must see every copy, because the first is the one that counts, says False. `kept` is where to recognise what
+    comes again.
     """
 
     module: str
     kind: str
     put: Put
     newest_only: bool = True
+    kept: Kept | None = None
 
     def attempt(
         self,
@@ -95,26 +102,32 @@ class Intake:
         context: dict | None = None,
     ) -> "Taken":
         """As `take`, but what cannot be taken is only said, not kept: for staff who try a mended body."""
-        (taken,) = _Sending(self, partner, version, now, owner, context or {}).attempt([body])
+        (taken,) = Sending(self, partner, version, owner, context or {}).attempt([body], now)
         return taken
 
 
-@dataclass(frozen=True)
-class Taken:
-    """What became of one body. `incoming` is None where it could not be read or is not the sender's to send."""
+class Taken(NamedTuple):
+    """What became of one body. `incoming` is None where it could not be read or is not the sender's to send, and where
+    it had not to be read: then `standing` is what we have."""
 
     body: bytes
     outcome: Outcome
     row: Any = None
     problems: tuple[Problem, ...] = ()
     code: str = ""
-    incoming: Incoming | None = field(default=None, repr=False)
-    claim: Party | None = field(default=None, repr=False)
+    incoming: Incoming | None = None
+    standing: Standing | None = None
+    claim: Party | None = None
     quarantined: int | None = None
 
     @property
     def is_kept_aside(self) -> bool:
         return self.outcome in KEPT_ASIDE
+
+    @property
+    def told(self) -> Incoming | Standing | None:
+        """What has a key and a date, if it was understood."""
+        return self.incoming or self.standing
 
     def require(self) -> "Taken":
         """Raise what the sender is to be told if it was not taken: 2001 with every reason, or 3000."""
@@ -147,28 +160,43 @@ def take(
     `id` in it must be the object's (TR-27). With a `method` in it NotJson is raised for a body that is none.
     `in_hope` spares the savepoint that nearly nobody needs: NotAtOnce is raised if it was needed after all.
     """
-    sending = _Sending(intake, partner, version, now, owner, context or {}, in_hope)
-    return [sending.keep(one) if one.is_kept_aside else one for one in sending.attempt(bodies)]
+    return Sending(intake, partner, version, owner, context or {}, in_hope).take(list(bodies), now)
 
 
 @dataclass(frozen=True)
-class _Sending:
-    """Objects that arrived together: whose they are, how they are read, where they go."""
+class Sending:
+    """How objects of one sender are taken: whose they are, how they are read, where they go."""
 
     intake: Intake
     partner: Partner
     version: Version
-    now: datetime
-    owner: Party | None
-    context: dict
+    owner: Party | None = None
+    context: dict = field(default_factory=dict)
     in_hope: bool = False
 
-    def attempt(self, bodies: Iterable[bytes]) -> list[Taken]:
-        bodies = list(bodies)
+    def take(self, bodies: list[bytes], now: datetime) -> list[Taken]:
+        return [self._keep(one, now) if one.is_kept_aside else one for one in self.attempt(bodies, now)]
+
+    def take_again(self, bodies: list[bytes], now: datetime) -> list[Taken]:
+        """As `take`, where we have most of it: what we have to the byte is not even read."""
+        standing = self._standing(bodies)
+        pairs = list(zip(bodies, standing, strict=True))
+        taken = iter(self.take([body for body, one in pairs if one is None], now))
+        return [Taken(body, Outcome.UNCHANGED, one.row, standing=one) if one else next(taken) for body, one in pairs]
+
+    def _standing(self, bodies: list[bytes]) -> list[Standing | None]:
+        if self.intake.kept is None:
+            return [None] * len(bodies)
+        said = [named(body, self.version, self._implied_owner) for body in bodies]
+        parties = self._parties_of({one.owner for one in said if one})
+        names = [one and _with_party(parties.get(one.owner.key), one.id) for one in said]
+        return self.intake.kept.standing(names, bodies, self.version)
+
+    def attempt(self, bodies: list[bytes], now: datetime) -> list[Taken]:
         read = [self._read(body) for body in bodies]
         parties = self._parties_of({one.object.owner for one in read if isinstance(one, Reading)})
         judged = [self._judge(body, one, parties) for body, one in zip(bodies, read, strict=True)]
-        stored = self._store([one.incoming for one in judged if one.incoming])
+        stored = self._store([one.incoming for one in judged if one.incoming], now)
         return [_with_outcome(one, next(stored)) if one.incoming else one for one in judged]
 
     def _read(self, body: bytes) -> Reading | Stored:
@@ -224,22 +252,22 @@ class _Sending:
         if named is not None and named.upper() != read.id.upper():
             yield Problem("id", f"{read.id} is not the one of the URL")
 
-    def _store(self, incomings: list[Incoming]) -> Iterator[Stored]:
+    def _store(self, incomings: list[Incoming], now: datetime) -> Iterator[Stored]:
         """What became of each, in the order given."""
         kept = _one_per_key(incomings) if self.intake.newest_only else incomings
         ordered = sorted(kept, key=lambda incoming: incoming.key)
-        outcomes = {id(one): stored for one, stored in zip(ordered, self._put(ordered), strict=True)}
-        heirs = {one.key: one for one in kept}
+        outcomes = {id(one): stored for one, stored in zip(ordered, self._put(ordered, now), strict=True)}
+        heirs = {one.key: one for one in kept} if len(kept) < len(incomings) else {}
         for one in incomings:
             yield outcomes[id(one)] if id(one) in outcomes else _overtaken(one, heirs[one.key], outcomes)
 
-    def _put(self, incomings: list[Incoming]) -> list[Stored]:
+    def _put(self, incomings: list[Incoming], now: datetime) -> list[Stored]:
         """Store all in one go, or find the one that does not fit by halving, log2(n) times (trust R12)."""
         if not incomings:
             return []
         try:
             with transaction.atomic(savepoint=not self.in_hope):
-                return self.intake.put(self.partner, incomings, self.now)
+                return self.intake.put(self.partner, incomings, now)
         except (OperationalError, InterfaceError):
             raise  # the database, not the object: nothing is lost, the sender or the pull repeats it
         except Exception as error:
@@ -248,21 +276,25 @@ class _Sending:
             if len(incomings) == 1:
                 return [_misfit(error)]
         half = len(incomings) // 2
-        return self._put(incomings[:half]) + self._put(incomings[half:])
+        return self._put(incomings[:half], now) + self._put(incomings[half:], now)
 
-    def keep(self, one: Taken) -> Taken:
+    def _keep(self, one: Taken, now: datetime) -> Taken:
         row = quarantine.keep(
             self.partner,
             self.intake.module,
             self.version,
             one.body,
             one.problems,
-            self.now,
+            now,
             party=one.incoming.party if one.incoming else one.claim or self.owner,
             context=self.context,
             code=one.code,
         )
-        return replace(one, quarantined=row)
+        return one._replace(quarantined=row)
+
+
+def _with_party(party: Party | None, ocpi_id: str) -> tuple[Party, str] | None:
+    return (party, ocpi_id) if party else None
 
 
 def _one_per_key(incomings: list[Incoming]) -> list[Incoming]:
@@ -304,4 +336,4 @@ def fitting() -> Iterator[None]:
 
 def _with_outcome(one: Taken, stored: Stored) -> Taken:
     code = ANOTHER_CONTENT if stored.outcome is Outcome.CONFLICT else ""
-    return replace(one, outcome=stored.outcome, row=stored.row, problems=tuple(stored.problems), code=code)
+    return Taken(one.body, stored.outcome, stored.row, tuple(stored.problems), code, one.incoming)

@@ -94,4 +94,4 @@ def canonical_tariff(tariff: Tariff) -> objects.Tariff:
     return VERSIONS[tariff.version].read_tariff(bytes(tariff.body), owner).object
 
 
-INTAKE = Intake("tariffs", "tariff", put_tariffs)
+INTAKE = Intake("tariffs", "tariff", put_tariffs, kept=MIRROR.kept)

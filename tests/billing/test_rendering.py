@@ -153,7 +153,7 @@ def test_who_lost_the_lease_changes_nothing(world):
     private(world)
     (late,) = Document.objects.claim(NOW, rendering.LEASE)
     assert rendering.render_due(NOW + timedelta(minutes=6)) == 1
-    assert not rendering._render_claimed(late, NOW)
+    assert not rendering._render_claimed(late, late.invoice, NOW)
     assert Document.objects.get().rendered_at == NOW + timedelta(minutes=6)
 
 

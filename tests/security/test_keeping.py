@@ -43,7 +43,7 @@ def test_of_an_endless_page_only_the_beginning_is_kept():
     page = json.dumps({"data": "x" * 2**21}).encode()
     said = ("GET", "https://cpo.example/cdrs", b"", page, 200, 1000, "", timedelta(seconds=1), "1", "2")
     exchanges.recorder(partner, "cdrs")(Call(*said))
-    assert len(bytes(Exchange.objects.get().response_body)) == exchanges.LONGEST_BODY
+    assert len(bytes(Exchange.objects.get().response_body)) == exchanges.LONGEST_PAGE
 
 
 # What is not kept, and for how long the rest is (trust S41)

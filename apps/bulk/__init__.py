@@ -14,6 +14,8 @@ import msgspec
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, DataError, connection, connections, models
 
+from .arrays import KINDS, Array
+
 _json = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -43,13 +45,13 @@ class Upsert:
         columns = list(zip(*rows, strict=True))
         if not columns:
             return []
-        arrays = [prepare(column) for prepare, column in zip(self._preparations, columns, strict=True)]
-        return _execute(self.sql, arrays)
+        prepared = [prepare(column) for prepare, column in zip(self._preparations, columns, strict=True)]
+        return _execute(self.sql, as_arrays(self._kinds, prepared))
 
     @cached_property
     def sql(self) -> str:
         table, incoming = self.model._meta.db_table, ", ".join(f'"{field.column}"' for field in self._fields)
-        arrays = ", ".join(f"%b::{_element_type(field)}[]" for field in self._fields)
+        arrays = ", ".join(f"%b::{kind}[]" for kind in self._kinds)
         returned = ", ".join([*(f'old."{self._column(column)}"' for column in self.returning), "(old.xmax = 0)"])
         return (
             f'INSERT INTO "{table}" AS old ({incoming}) '
@@ -71,11 +73,21 @@ class Upsert:
         return [self.model._meta.get_field(column) for column in self.columns]
 
     @cached_property
+    def _kinds(self) -> list[str]:
+        return [_element_type(field) for field in self._fields]
+
+    @cached_property
     def _preparations(self) -> list[Callable[[Sequence], list]]:
         return [_preparation(field) for field in self._fields]
 
 
-def _execute(sql: str, arrays: list[list]) -> list[tuple]:
+def as_arrays(kinds: Iterable[str], columns: Iterable[Sequence]) -> list:
+    """Parameters for unnest, each of whose arrays is cast to its kind."""
+    pairs = zip(kinds, columns, strict=True)
+    return [Array(kind, column) if kind in KINDS else list(column) for kind, column in pairs]
+
+
+def _execute(sql: str, arrays: list) -> list[tuple]:
     """Send the arrays in binary. Django's cursor writes values into the text of the statement, escaped one by one in
     Python, which took half the time of a page of locations."""
     connection.ensure_connection()
@@ -109,7 +121,8 @@ def _cursor_of(line: psycopg.Connection, statement: str) -> psycopg.Cursor:
 def _element_type(field: models.Field) -> str:
     """The array's element type, without its limit: a cast to varchar(36) would cut silently, the column refuses."""
     kind = (field.target_field if field.is_relation else field).rel_db_type(connection)
-    return "text" if kind.startswith("varchar") else kind.split("(")[0]
+    kind = "text" if kind.startswith("varchar") else kind.split("(")[0]
+    return "timestamptz" if kind == "timestamp with time zone" else kind
 
 
 def _preparation(field: models.Field) -> Callable[[Sequence], list]:
