@@ -231,7 +231,7 @@ def test_what_came_after_the_backup_is_pulled_again(tools, empty, tmp_path):
 
 
 def pulled(partner, bodies, folder):
-    with rooms.operator(bodies, folder) as url:
+    with rooms.operator(bodies, rooms.PAGE_OF_CDRS, folder) as url:
         world.offer(partner, "cdrs", f"{url}/cdrs")
         rooms.pulled(CDRS, partner)
 

@@ -5,6 +5,7 @@ import io
 import re
 import subprocess
 import tokenize
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -122,8 +123,13 @@ def test_a_worker_takes_json_and_nothing_that_runs():
 def nodes(files=CODE):
     """Every node of our code, and where it is."""
     for file in files:
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in tree_of(file):
             yield f"{file.relative_to(ROOT).as_posix()}:{getattr(node, 'lineno', 0)}", node
+
+
+@cache
+def tree_of(file: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(file.read_text())))
 
 
 def name_of(call: ast.Call) -> str:
