@@ -209,7 +209,7 @@ def test_what_came_after_the_backup_is_pulled_again(tools, empty, tmp_path):
     bodies = world.cdrs(uids, 250)
     pulled(partner, bodies[:100], tmp_path)
     dump = back_up(tools, tmp_path)
-    with rooms.operator(bodies, tmp_path) as url:
+    with rooms.operator(bodies, rooms.PAGE_OF_LOCATIONS, tmp_path) as url:
         world.offer(partner, "cdrs", f"{url}/cdrs")
         rooms.pulled(CDRS, partner)
         restored = empty()
