@@ -34,6 +34,7 @@ app.conf.beat_schedule = {
     "rate CDRs": {"task": "apps.billing.tasks.rate_new_cdrs", "schedule": 30},
     "go on with invoice runs": {"task": "apps.billing.tasks.issue_runs", "schedule": 60},
     "render documents": {"task": "apps.billing.tasks.render_documents", "schedule": 60},
+    "check partners that somebody wants checked": {"task": "apps.onboarding.tasks.make_reports", "schedule": 60},
     "tell partners of changed cards": {"task": "apps.tokens.tasks.sweep_tokens", "schedule": 30},
     "compare all cards with all partners": {
         "task": "apps.tokens.tasks.enlist_tokens",

@@ -76,6 +76,7 @@ INSTALLED_APPS = [
     "apps.drivers",
     "apps.tokens",
     "apps.charging",
+    "apps.onboarding",
     "apps.billing",
 ]
 MIDDLEWARE = [

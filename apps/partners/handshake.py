@@ -217,7 +217,7 @@ def _look(
         spoken = ", ".join(known.number for known in ours)
         raise UnsupportedVersion(f"{versions_url} offers {', '.join(sorted(urls)) or 'no version'}; we speak {spoken}")
     _refuse_foreign_host(versions_url, f"version {version.number}", urls[version.number])
-    peer = _stranger(partner, token, version, form, left())
+    peer = stranger(partner, token, version, form, left())
     details = _read(peer.get(urls[version.number]).data, version.read_version_details, urls[version.number]).object
     for endpoint in details.endpoints:
         _refuse_foreign_host(versions_url, endpoint.identifier, endpoint.url)
@@ -230,7 +230,7 @@ def _offered_versions(partner, versions_url, token, ours, left: Left) -> tuple[d
     forms = _forms(partner.token_form, newest)
     for form in forms:
         try:
-            answer = _stranger(partner, token, newest, form, left()).get(versions_url)
+            answer = stranger(partner, token, newest, form, left()).get(versions_url)
         except PeerFailed as error:
             if error.http_status != HTTPStatus.UNAUTHORIZED or form == forms[-1]:
                 raise
@@ -245,7 +245,7 @@ def _forms(form: str, version: Version) -> tuple[str, str]:
     return form, Partner.TokenForm.RAW.value if encodes else Partner.TokenForm.BASE64.value
 
 
-def _stranger(partner: Partner, token: str, version: Version, form: str, patience: float = OUR_PATIENCE) -> Peer:
+def stranger(partner: Partner, token: str, version: Version, form: str, patience: float = OUR_PATIENCE) -> Peer:
     """A platform we are not registered with yet, or not by this token. No routing headers here (TR-23)."""
     return Peer(
         token,
@@ -303,7 +303,7 @@ def _tell(method: str, partner: Partner, offer: Offer, versions_url: str, token:
         raise MissingEndpoints(f"{versions_url} has no credentials")
     partner.save()
     ours = credentials.issue(partner, CredentialsToken.Kind.CREDENTIALS, now, expires_at=now + credentials.GRACE)
-    peer = _stranger(partner, token, offer.version, offer.form)
+    peer = stranger(partner, token, offer.version, offer.form)
     body = offer.version.write("credentials", ourselves.credentials(ours))
     try:
         answer = peer.post(url, body) if method == "POST" else peer.put(url, body)

@@ -1,4 +1,4 @@
-"""Finding a driver by whatever the person at the telephone can read out."""
+"""Finding a driver, or a card, by whatever the person at the telephone can read out."""
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
@@ -23,3 +23,11 @@ def drivers_like(term: str, drivers: QuerySet | None = None) -> QuerySet:
     if key := contract_key(term):
         holds |= Exists(contracts.filter(key__startswith=key))
     return drivers.filter(said | holds)
+
+
+def find_card(uid: str, kind: str = Token.Type.RFID) -> Token:
+    """By uid, in any case; LookupError where there is none of this type."""
+    token = Token.objects.filter(uid__iexact=uid, type=kind).first()
+    if token is None:
+        raise LookupError(f"there is no card {uid} of type {kind}")
+    return token

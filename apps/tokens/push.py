@@ -17,7 +17,7 @@ from django.db.models import Q
 from apps.ocpi import objects
 from apps.ocpi.client import Peer
 from apps.ocpi.errors import OcpiError, PeerFailed
-from apps.ocpi.versions import VERSIONS
+from apps.ocpi.versions import VERSIONS, Version
 from apps.partners.models import Partner
 from apps.partners.peers import endpoint, peer_of
 from apps.work import ring
@@ -109,15 +109,19 @@ def _is_about_this_token(error: PeerFailed) -> bool:
 
 
 def _put(peer: Peer, url: str, partner: Partner, card: Card, us: objects.Party) -> None:
-    """The type is part of a token's key, RFID where nothing is said (mod_tokens, Receiver Interface).
-
-    Before 2.2 no URL names it, and tokens of one uid and different types are one to the partner (TOK-07)."""
     version = VERSIONS[partner.version]
-    token = version.write("token", describe(card, us))
+    peer.put(url_of(card, url, version, us), version.write("token", describe(card, us)))
+
+
+def url_of(card: Card, url: str, version: Version, us: objects.Party) -> str:
+    """Where a partner keeps a card of ours, by the URL of its endpoint.
+
+    The type is part of a token's key, RFID where nothing is said (mod_tokens, Receiver Interface). Before 2.2 no URL
+    names it, and tokens of one uid and different types are one to the partner (TOK-07)."""
     path = "/".join(quote(part, safe="") for part in (us.country_code, us.party_id, card.uid))
-    is_usual = token["type"] == Token.Type.RFID or not version.has_types_of_tokens
-    query = "" if is_usual else "?" + urlencode({"type": token["type"]})
-    peer.put(f"{url.rstrip('/')}/{path}{query}", token)
+    is_usual = card.type == Token.Type.RFID or not version.has_types_of_tokens
+    query = "" if is_usual else "?" + urlencode({"type": card.type})
+    return f"{url.rstrip('/')}/{path}{query}"
 
 
 @transaction.atomic

@@ -9,10 +9,13 @@ from django.utils import timezone
 from apps.ocpi.errors import OcpiError, PeerFailed
 from apps.ocpi.objects import Party
 from apps.ocpi.types import write_moment
+from apps.onboarding import readiness
+from apps.onboarding.models import Report
 from apps.partners import handshake, health, pull
 from apps.partners.models import Partner
 from apps.partners.ourselves import us
 from apps.partners.scope import partner_of
+from apps.tokens.finding import find_card
 from apps.tokens.push import push_partner, trouble_with
 from emsp.intakes import PULLS
 
@@ -33,6 +36,7 @@ class Command(BaseCommand):
         pulling.add_argument("--module", choices=list(PULLS), help="only this one")
         pulling.add_argument("--full", action="store_true", help="everything, whatever we have")
         verbs.add_parser("push", help="tell the partner of all our cards, now").add_argument("party", type=party)
+        self._check_arguments(verbs.add_parser("check", help="call the partner, and say what works and what does not"))
         verbs.add_parser("status", help="how the feeds go").add_argument("party", type=party, nargs="?")
         for verb in verbs.choices.values():
             verb.add_argument("--json", action="store_true", help="one JSON document on stdout")
@@ -49,11 +53,19 @@ class Command(BaseCommand):
         connecting.add_argument("--token", required=True, help="the token A the partner gave us")
         connecting.add_argument("--private", action="store_true", help="may be on a host of OCPI_PRIVATE_HOSTS")
 
+    def _check_arguments(self, checking):
+        checking.add_argument("party", type=party)
+        checking.add_argument("--card", default="", help="UID of a card of ours, to push and to charge with")
+        checking.add_argument("--location", default="", help="the CPO's id of the place of the test EVSE")
+        checking.add_argument("--evse", default="", help="the CPO's uid of an EVSE that may be started")
+        checking.add_argument("--connector", default="", help="the CPO's id, where it must be told")
+        checking.add_argument("--wait", type=int, default=120, help="seconds for a result, a session, a CDR")
+
     def handle(self, *, verb, **options):
         """The answer is printed in any case; `failure` says why it is not the one that was wished for."""
         try:
             answer, lines, failure = getattr(self, f"_{verb}")(timezone.now(), **options)
-        except (PeerFailed, OcpiError, ValueError, LookupError) as error:
+        except (readiness.CannotCheck, PeerFailed, OcpiError, ValueError, LookupError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(json.dumps(answer, ensure_ascii=False) if options["json"] else "\n".join(lines))
         if failure:
@@ -111,6 +123,14 @@ class Command(BaseCommand):
         failure = f"{counts['behind']} cards could not be told: {trouble_with(partner)}" if counts["behind"] else ""
         return {"tokens": counts}, [_as_line("tokens", counts)], failure
 
+    def _check(self, now, *, party, card, location, evse, connector, wait, **_options):
+        token = find_card(card) if card else None
+        wishes = {"card": token, "location_id": location, "evse_uid": evse, "connector_id": connector, "wait_s": wait}
+        report = readiness.make(partner_of(party), now, requested_by="command line", **wishes)
+        failed = [line["title"] for line in report.lines if line["outcome"] == readiness.FAILED]
+        failure = f"failed: {', '.join(failed)}" if failed else report.last_error
+        return _report_of(str(party), report), _report_lines(report), failure
+
     def _status(self, now, *, party, **_options):
         found = [health.health_of(partner_of(party), now)] if party else health.health_of_all(now)
         lines = [line for one in found for line in _status_lines(one)] or ["There are no partners yet."]
@@ -132,6 +152,26 @@ def _joined(argv: list[str], option: str) -> list[str]:
 def _as_line(name: str, counts: dict) -> str:
     numbers = ", ".join(f"{value} {key}" for key, value in counts.items() if key not in ("complete", "error"))
     return f"{name}: {numbers}" + (f"; {counts['error']}" if counts.get("error") else "")
+
+
+def _report_of(named: str, report: Report) -> dict:
+    return {
+        "partner": named,
+        "version": report.version,
+        "at": write_moment(report.requested_at, fraction=False),
+        "outcome": report.outcome,
+        "error": report.last_error,
+        "lines": [{name: line[name] for name in LINE} for line in report.lines],
+    }
+
+
+LINE = ("check", "title", "demands", "outcome", "reason", "took_s")
+
+
+def _report_lines(report: Report) -> list[str]:
+    marks = {readiness.PASSED: "ok", readiness.FAILED: "FAILED", readiness.UNTRIED: "-"}
+    lines = [f"{marks[line['outcome']]:<7} {line['title']:<26} {line['reason']}" for line in report.lines]
+    return [*lines, f"{report.partner}: {report.get_outcome_display()}"]
 
 
 def _status_of(one: health.Health) -> dict:

@@ -13,6 +13,7 @@ from apps.locations.finding import find_connector, find_evse
 from apps.ocpi.errors import OcpiError
 from apps.ocpi.objects import Party as Named
 from apps.partners.models import Party
+from apps.tokens.finding import find_card
 from apps.tokens.models import Token
 from emsp.management.commands.partner import party
 
@@ -58,9 +59,7 @@ class Command(BaseCommand):
             raise CommandError(_line(command))
 
     def _start(self, now, owner, *, location, evse, card, type, connector, **_options):  # noqa: A002 named by its option
-        token = Token.objects.filter(uid__iexact=card, type=type).first()
-        if token is None:
-            raise LookupError(f"there is no card {card} of type {type}")
+        token = find_card(card, type)
         place = find_evse(owner, location, evse)
         return commands.request_start(place, token, now, connector_id=connector, by=BY)
 

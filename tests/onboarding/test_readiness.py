@@ -1,0 +1,76 @@
+"""A partner is really called, and each planted fault turns its own line and no other."""
+
+import pytest
+
+from apps.onboarding import readiness
+from apps.onboarding.models import Report
+from tests.onboarding.conftest import by_check
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+FAILED, UNTRIED, PASSED = readiness.FAILED, readiness.UNTRIED, readiness.PASSED
+
+
+@pytest.mark.parametrize("version", ["2.1.1", "2.2.1", "2.3.0"])
+def test_a_clean_partner_of_any_version_has_no_fault(check):
+    report = check()
+    assert by_check(report, FAILED) == {}
+    assert by_check(report, UNTRIED) == {}
+    assert (report.outcome, len(report.lines)) == (Report.Outcome.PASSED, report.checks)
+
+
+PLANTED = {
+    "versions are answered 401, for the token was changed without a word": ("versions", "rotated_token", {}),
+    "no versions": ("versions", "not_json", {"module": "versions"}),
+    "details lack the endpoints": ("details", "missing", {"value": "endpoints", "module": "2.2.1"}),
+    "credentials lack the roles": ("credentials", "missing", {"value": "roles", "module": "credentials"}),
+    "whoever asks is let in": ("refusal", "any_token", {"module": "versions"}),
+    "slow": ("tariffs.list", "slow", {"value": 3.2, "module": "tariffs"}),
+    "too busy, and silent about it": ("cdrs.list", "busy_silent", {"module": "cdrs"}),
+    "too busy all the time": ("sessions.list", "busy", {"module": "sessions"}),
+    "random 500": ("locations.list", "status", {"value": 500, "module": "locations", "chance": 0.5}),
+    "cut JSON": ("tariffs.list", "cut_body", {"module": "tariffs"}),
+    "a gzip bomb": ("locations.list", "gzip_bomb", {"module": "locations"}),
+    "a redirect": ("sessions.list", "redirect", {"value": "/elsewhere", "module": "sessions"}),
+    "down": ("cdrs.list", "down", {"module": "cdrs"}),
+    "one object a page": ("locations.paging", "page_limit", {"module": "locations"}),
+    "pages that shrink": ("cdrs.paging", "shrinking_page", {"module": "cdrs"}),
+    "next leads round in a circle": ("tariffs.paging", "cycle", {"module": "tariffs"}),
+    "next leads elsewhere": ("sessions.paging", "foreign_next", {"module": "sessions"}),
+    "no next": ("locations.paging", "no_link", {"module": "locations"}),
+    "no total": ("tariffs.paging", "no_total", {"module": "tariffs"}),
+    "limit is ignored": ("sessions.paging", "ignored_limit", {"module": "sessions"}),
+    "offset is ignored": ("cdrs.paging", "ignored_offset", {"module": "cdrs"}),
+    "dates are ignored": ("cdrs.dates", "ignored_dates", {"module": "cdrs"}),
+    "last_updated is bumped": ("locations.dates", "bumped", {"module": "locations"}),
+    "an id twice": ("sessions.objects", "repeated_id", {"module": "sessions"}),
+    "locations without coordinates": ("locations.objects", "missing", {"value": "coordinates", "module": "locations"}),
+    "connectors without a standard": (
+        "locations.objects", "missing", {"value": "evses.connectors.standard", "module": "locations"},
+    ),
+    "tariffs without elements": ("tariffs.objects", "missing", {"value": "elements", "module": "tariffs"}),
+    "sessions without kWh": ("sessions.objects", "missing", {"value": "kwh", "module": "sessions"}),
+    "CDRs without a cost": ("cdrs.objects", "missing", {"value": "total_cost", "module": "cdrs"}),
+    "CDRs of somebody else": ("cdrs.objects", "altered", {"value": {"party_id": "FOE"}, "module": "cdrs"}),
+    "the answer to a card is lost": ("tokens.push", "lost_reply", {"module": "tokens", "method": "PUT"}),
+    "a card is forgotten": ("tokens.read_back", "altered", {"value": {"valid": False}, "module": "tokens"}),
+    "a start is refused": ("start", "command_response", {"value": "REJECTED"}),
+    "a start fails": ("start", "command_result", {"value": "FAILED"}),
+    "a start has no result": ("start", "command_result", {"value": None}),
+    "no session": ("session", "no_session", {}),
+    "a stop is refused": ("stop", "command_response", {"value": "REJECTED", "module": "commands", "skip": 1}),
+    "a CDR never comes": ("cdr", "late_cdr", {"value": None}),
+    "a CDR cannot be read": ("cdr", "sent_missing", {"value": "currency", "module": "cdrs"}),
+}  # fmt: skip
+
+
+def test_each_planted_fault_turns_its_own_line_and_no_other(cpo, check):
+    """Each at an EVSE of its own: who cannot stop charging goes on."""
+    turned = {}
+    for planted, (_, fault, how) in PLANTED.items():
+        cpo.fault(fault, **how)
+        turned[planted] = list(by_check(check(wait_s=2), FAILED))
+        cpo.faults.clear()
+    assert turned == {planted: [line] for planted, (line, *_) in PLANTED.items()}
+    assert set(Report.objects.values_list("outcome", flat=True)) == {Report.Outcome.FAILED}
+    assert by_check(check(), FAILED) == {}
