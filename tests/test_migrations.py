@@ -5,6 +5,7 @@ What a migration may not do is one list, RULES. What it has to do all the same i
 
 import re
 import threading
+import time
 from typing import NamedTuple
 
 import pytest
@@ -14,6 +15,7 @@ from django.db import connection, migrations, models, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
 
+from emsp.management.commands.migrate import PATIENCE_MS
 from tests.deploy.production import manage
 
 RELEASED = {
@@ -79,7 +81,7 @@ def later_migrations():
             yield label, name, loader
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)  # indexes cannot be made concurrently inside of one
 def test_no_migration_rewrites_locks_or_forgets_what_the_release_before_needs():
     for label, name, loader in later_migrations():
         parents = loader.graph.node_map[label, name].parents
@@ -146,12 +148,19 @@ def test_a_migration_lets_others_pass_and_tries_again():
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("LOCK billing_numberseries IN SHARE ROW EXCLUSIVE MODE")
         release.start()
-        release.join(PATIENCE_S)
+        wait_until_somebody_waits(cursor)
+        release.join(PATIENCE_MS / 1000 + 1)
         assert release.is_alive(), done
     release.join()
     assert done[0].returncode == 0, done[0].stderr
     assert "in use by others" in done[0].stderr
 
 
-PATIENCE_S = 8
-"""Longer than the program needs to start, and then to lose its patience once."""
+def wait_until_somebody_waits(cursor, patience=60):
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        if cursor.fetchone()[0]:
+            return
+        time.sleep(0.1)
+    raise AssertionError("nobody asked for the table")

@@ -46,7 +46,7 @@ RUN = (
 
 HANDS = 4
 PARTY = "*".join(story.PARTY)
-SOON_S = 2.5
+SOON_S = 4
 """A 503 that lets a reader fall back (trust R26), on a machine that others use too; 2 s are waited for a connection."""
 
 

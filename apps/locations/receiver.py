@@ -1,6 +1,7 @@
 """Locations, EVSEs and connectors, as CPOs tell us of them (mod_locations, Receiver Interface)."""
 
 from http import HTTPStatus
+from zlib import crc32
 
 from rest_framework.response import Response
 
@@ -12,6 +13,9 @@ from apps.partners.taking import Outcome, take
 from . import patches, store
 from .finding import find_connector, find_evse, find_location
 from .rows import canonical_connector, canonical_evse, canonical_location
+
+SAMPLED = 50
+"""Of so many statuses one is written down; of those that are refused, each."""
 
 
 class LocationView(OwnedView):
@@ -50,8 +54,8 @@ class Locations(LocationView):
 class Evses(LocationView):
     @property
     def log(self) -> bool:
-        """Statuses are the bulk of all messages; the row is the record (decision 25)."""
-        return self.http_request.method != "PATCH"
+        """Statuses are the bulk of all messages: the row is the record (decision 25), and a sample shows how they come."""
+        return self.http_request.method != "PATCH" or not crc32(self.request_id.encode()) % SAMPLED
 
     def get(self, request, version, location_id, evse_uid, **owner):
         return Response(version.write("evse", canonical_evse(find_evse(self.party, location_id, evse_uid))))

@@ -217,6 +217,10 @@ V211 = Version("2.1.1", v211, newer=V221)
 
 VERSIONS = {version.number: version for version in (V211, V221, V230)}
 
+for _struct in (*v230.OBJECTS.values(), objects.VersionRef):
+    msgspec.json.Decoder(_struct)
+"""msgspec learns a class at its first use; if another thread uses it meanwhile, the process dies. So that is done here."""
+
 LISTED = tuple(VERSIONS.values())
 """What /ocpi/versions shows: versions whose modules are all built (decision 4)."""
 

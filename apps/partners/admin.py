@@ -8,6 +8,7 @@ from django.utils.html import format_html, format_html_join
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
+from apps import marks
 from apps.ocpi import objects
 from apps.ocpi.errors import InvalidObject, OcpiError, PeerFailed
 from apps.staff.office import (
@@ -401,22 +402,45 @@ class AlarmAdmin(Record):
         return "Settled."
 
 
+class OutcomeFilter(admin.SimpleListFilter):
+    title = "outcome"
+    parameter_name = "outcome"
+    CONDITIONS = {
+        "taken": ("taken", Q(status_code__lt=2000, http_status__lt=400)),
+        "refused": ("refused: 2xxx", Q(status_code__range=(2000, 2999))),
+        "failed": ("failed: 3xxx, 4xxx, 5xx", Q(status_code__gte=3000) | Q(http_status__gte=500)),
+        "none": ("no answer", Q(http_status=None)),
+    }
+
+    def lookups(self, request, model_admin):
+        return [(name, words) for name, (words, _) in self.CONDITIONS.items()]
+
+    def queryset(self, request, queryset):
+        return queryset.filter(self.CONDITIONS[self.value()][1]) if self.value() in self.CONDITIONS else queryset
+
+
 @admin.register(Exchange)
 class ExchangeAdmin(Record):
     """Every call in and out, its bytes as they were; tokens are in none of them."""
 
     list_display = ["when", "partner", "direction", "method", "short_url", "http", "ocpi", "took", "error"]
-    list_filter = ["direction", "partner", "method"]
+    list_filter = ["direction", OutcomeFilter, "module", "partner", "method"]
     list_select_related = ["partner"]
-    search_fields = ["request_id__exact", "correlation_id__exact", "url"]
-    search_help_text = "Request id, correlation id, URL"
+    search_fields = ["object_id__iexact", "request_id__exact", "correlation_id__exact"]
+    search_help_text = "Id of an object or of a card, request id, correlation id"
     fields = [
-        ("when", "partner", "direction", "took"), ("method", "url"), ("http", "ocpi", "error"),
+        ("when", "partner", "direction", "took"), ("module", "object_id"), ("method", "url"), ("http", "ocpi", "error"),
         ("request_id", "correlation_id"), "sent", "answered",
     ]  # fmt: skip
 
     def get_queryset(self, request):
         return super().get_queryset(request).defer("request_body", "response_body")
+
+    def get_search_results(self, request, queryset, search_term):
+        """A card is found by its uid, though only the mark that stands for it is kept."""
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        card = search_term.strip()
+        return (found | queryset.filter(object_id__iexact=marks.mark(card)) if card else found), may_repeat
 
     @display(description="When", ordering="at")
     def when(self, exchange):
@@ -467,7 +491,7 @@ class QuarantinedAdmin(Record):
         ("state_badge", "module", "version", "code"), "reasons_in_words", ("partner", "party", "ocpi_id"),
         ("seen", "first_seen_at", "last_seen_at", "settled_at"), "as_sent", "as_mended",
     ]  # fmt: skip
-    actions_detail = ["mend", "retry", "dismiss"]
+    actions_detail = ["rehearse", "mend", "retry", "dismiss"]
 
     @display(description="Last sent", ordering="last_seen_at")
     def seen_last(self, held):
@@ -512,6 +536,17 @@ class QuarantinedAdmin(Record):
             messages.success(request, f"{held} is mended and taken.")
             return go(request, url_of(held))
         return self.render(request, "admin/form.html", f"Mend {held}", form=form, button="Take it", intro=MENDING)
+
+    @act("Try dry", permission="partners.change_quarantined", icon="science",
+         question="Its bytes as sent are read and judged as if they came now, and nothing is changed by it.")  # fmt: skip
+    def rehearse(self, request, held, form):
+        try:
+            problems = quarantine.rehearse(held, INTAKES, timezone.now())
+        except ValueError as error:
+            raise Refused(str(error)) from error
+        if problems:
+            raise Refused(f"It would be refused again: {first_reason(Quarantined(reasons=problems))}")
+        return f"{held} would be taken now. Nothing was changed."
 
     @act("Retry", permission="partners.change_quarantined", icon="replay",
          question="Its bytes as sent are tried once more; that helps after a change of ours.")  # fmt: skip

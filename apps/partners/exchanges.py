@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from django.db import connection
 
@@ -16,6 +17,7 @@ from apps import marks
 from apps.bulk import run_prepared
 from apps.ocpi.client import Call
 
+from . import quarantine
 from .models import Exchange, Partner
 
 SECRET = frozenset({"credentials"})
@@ -27,6 +29,7 @@ COLUMNS = {
     "partner_id": "bigint", "direction": "text", "module": "text", "method": "text", "url": "text",
     "request_body": "bytea", "response_body": "bytea", "http_status": "smallint", "status_code": "smallint",
     "error": "text", "request_id": "text", "correlation_id": "text", "duration": "interval", "at": "timestamptz",
+    "object_id": "text",
 }  # fmt: skip
 KEEP = f"""
 INSERT INTO partners_exchange ({", ".join(COLUMNS)})
@@ -46,6 +49,9 @@ CARDS = frozenset({"tokens", "cdrs", "sessions", "commands"})
 CARD = re.compile(rb'("(?:uid|auth_id|contract_id|visual_number|group_id)"\s*:\s*")((?:[^"\\]|\\.)+)')
 """What tells a card or its holder, where a body is about one; of a location, `uid` is an EVSE."""
 CARD_IN_URL = re.compile(r"(/tokens/(?:[^/?]+/[^/?]+/)?)([^/?]+)(?=/authorize|$|\?)")
+
+OBJECT_IN_URL = re.compile(r"/(?:locations|sessions|tariffs|tokens)/[^/]{2}/[^/]{3}/([^/]+)|/tokens/([^/]+)/authorize")
+LONGEST_ID = 255
 
 USUAL_LIFE = timedelta(days=30)
 LIVES = {"cdrs": timedelta(days=90), "locations": timedelta(days=7)}
@@ -69,6 +75,7 @@ class Said(NamedTuple):
     correlation_id: str
     duration: timedelta
     at: datetime
+    object_id: str = ""
 
     def without_secrets(self) -> "Said":
         return self._replace(request_body=b"", response_body=b"") if self.module in SECRET else self
@@ -82,6 +89,14 @@ class Said(NamedTuple):
             response_body=_without_cards(self.response_body),
         )
 
+    def about(self) -> "Said":
+        """The object is named by the URL below its party, or by the body where it is new."""
+        named = OBJECT_IN_URL.search(urlsplit(self.url).path)
+        object_id = unquote(named[1] or named[2]).replace("\x00", "\ufffd") if named else ""
+        if self.module == "cdrs" and self.method == "POST":
+            object_id = quarantine.id_of(self.request_body)
+        return self._replace(object_id=object_id[:LONGEST_ID])
+
     def bounded(self) -> "Said":
         """Of what we asked for only the beginning: it may be page after page."""
         is_page = self.direction == Exchange.Direction.OUT and self.method == "GET"
@@ -91,7 +106,7 @@ class Said(NamedTuple):
 
 def keep(said: Said) -> None:
     """Write it down: in the transaction of the work if there is one, so that both stand or neither (decision 25)."""
-    clean = said.without_secrets().bounded().without_cards()
+    clean = said.without_secrets().bounded().without_cards().about()
     legible = clean._replace(url=clean.url.replace("\x00", "\ufffd"))
     run_prepared(KEEP if connection.in_atomic_block else KEEP_LAZILY, legible)
 

@@ -1,7 +1,8 @@
 import pghistory
+from django.contrib.postgres.indexes import HashIndex
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Upper
 
 from apps.work import Due
@@ -197,6 +198,9 @@ class Exchange(models.Model):
     )
     direction = models.CharField(max_length=3, choices=Direction.choices)
     module = models.CharField(max_length=30, blank=True)
+    object_id = models.TextField(
+        "object", blank=True, default="", db_default="", help_text="Its id; of a card the mark that stands for it."
+    )
     method = models.CharField(max_length=7)
     url = models.TextField()
     request_body = models.BinaryField(blank=True, default=b"")
@@ -212,7 +216,12 @@ class Exchange(models.Model):
     class Meta:
         verbose_name = "message"
         ordering = ["-pk"]
-        indexes = [models.Index(fields=["partner", "-at"], name="exchange_of_partner")]
+        indexes = [
+            models.Index(fields=["partner", "-at"], name="exchange_of_partner"),
+            models.Index(Upper("object_id"), F("id").desc(), name="exchange_of_object", condition=~Q(object_id="")),
+            HashIndex(fields=["request_id"], name="exchange_of_request"),
+            HashIndex(fields=["correlation_id"], name="exchange_of_correlation"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.method} {self.url}"

@@ -100,13 +100,32 @@ def retry(row: Quarantined, intakes: Mapping, now: datetime) -> bool:
     try:
         mend(row, bytes(row.body), intakes, now)
     except OcpiError as error:
-        problems = error.problems if isinstance(error, InvalidObject) else [Problem("", error.message)]
-        reasons = _without_nul(problems)
+        reasons = _without_nul(_problems_of(error))
         Quarantined.objects.filter(pk=row.pk, state=Quarantined.State.OPEN).update(
             reasons=reasons, code="" if row.code == NOT_YET else row.code
         )
         return False
     return True
+
+
+def rehearse(row: Quarantined, intakes: Mapping, now: datetime) -> list[Problem]:
+    """What would still be wrong with the bytes as sent, if they were tried again now; nothing changes by asking.
+
+    ValueError if the row is settled already.
+    """
+    with transaction.atomic():
+        held = _open(row)
+        try:
+            _attempt(held, bytes(held.body), intakes, now).require()
+        except OcpiError as error:
+            return _problems_of(error)
+        finally:
+            transaction.set_rollback(True)
+    return []
+
+
+def _problems_of(error: OcpiError) -> list[Problem]:
+    return error.problems if isinstance(error, InvalidObject) else [Problem("", error.message)]
 
 
 def approved():

@@ -25,7 +25,8 @@ from apps.billing.models import (
 from apps.charging.models import Command, Finding, Session
 from apps.drivers.models import Account, Contract, Driver
 from apps.locations.models import Connector, Evse
-from apps.partners.models import CredentialsToken, Feed, Partner, Party, Quarantined
+from apps.partners import exchanges
+from apps.partners.models import CredentialsToken, Exchange, Feed, Partner, Party, Quarantined
 from apps.staff.models import User
 from apps.staff.office import url_of
 from apps.tokens.models import Token, TokenDelivery
@@ -313,12 +314,43 @@ def test_an_object_is_mended_and_taken(admin, partner):
 def test_an_object_is_tried_again_or_dismissed(admin, partner):
     held = held_aside(partner)
 
+    assert "would be refused again: currency" in act(admin, held, "rehearse")
     assert "still cannot be taken" in act(admin, held, "retry")
     act(admin, held, "dismiss")
     held.refresh_from_db()
     assert held.state == "DISMISSED"
     assert "settled already" in act(admin, held, "dismiss")
     assert "Dismiss</a>" not in page(admin, url_of(held))
+
+
+def message(
+    partner, module="sessions", method="PUT", url="/ocpi/2.2.1/sessions/SE/LAD/S-1", body=b"", code=1000, **ids
+):
+    names = {"request_id": "R-1", "correlation_id": "C-1"} | ids
+    exchanges.keep(
+        exchanges.Said(
+            partner.pk, "IN", module, method, url, body, b"", 200, code, "", names["request_id"], names["correlation_id"],
+            timedelta(seconds=1), NOW,
+        )
+    )  # fmt: skip
+
+
+def test_a_message_is_found_by_what_it_is_about(admin, partner):
+    message(partner, request_id="R-2", correlation_id="C-2")
+    message(partner, "cdrs", "POST", "/ocpi/2.2.1/cdrs", b'{"id": "CDR-9"}', code=2001)
+    message(partner, "tokens", "POST", "/ocpi/2.2.1/tokens/04abcd/authorize")
+
+    def found(**query):
+        listed = admin.get(url_of(Exchange), query).context["cl"].result_list
+        return [exchange.module for exchange in listed]
+
+    assert found(q="s-1") == ["sessions"]
+    assert found(q="C-2") == found(q="R-2") == ["sessions"]
+    assert found(q="cdr-9") == ["cdrs"]
+    assert found(q="04ABCD") == ["tokens"]
+    assert found(q="04AB") == []
+    assert found(outcome="refused") == found(q="CDR-9", outcome="refused") == ["cdrs"]
+    assert found(outcome="failed") == found(outcome="none") == []
 
 
 def test_a_party_is_moved_to_another_partner(admin, partner):

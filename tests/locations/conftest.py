@@ -39,9 +39,9 @@ def call(transactional_db, live_server, partner, settings):
     header = {"Authorization": f"Token {base64.b64encode(token.encode()).decode()}"}
     with httpx.Client(headers=header, trust_env=False) as client:
 
-        def call(method, path, body=None, version="2.2.1"):
+        def call(method, path, body=None, version="2.2.1", request_id="1"):
             url = f"{live_server.url}/ocpi/{version}/{path}"
             how = {"content": body} if isinstance(body, bytes) else {"json": body}
-            return client.request(method, url, **how)
+            return client.request(method, url, headers={"X-Request-ID": request_id}, **how)
 
         yield call

@@ -135,12 +135,15 @@ def test_no_body_gets_anything_but_an_envelope(method, path, body, call):
     assert 2000 <= answer.json()["status_code"] < 3000
 
 
-def test_successful_statuses_leave_no_message_behind_and_all_else_does(call):
+def test_of_successful_statuses_some_are_written_down_and_all_else_is(call):
     call("PUT", PLACE, location())
-    call("PATCH", PART, {"status": "CHARGING", "last_updated": NEWER})
-    assert [str(exchange) for exchange in Exchange.objects.all()] == [f"PUT /ocpi/2.2.1/{PLACE}"]
-    call("PATCH", f"{PLACE}/NO", {"status": "CHARGING", "last_updated": NEWER})
-    assert Exchange.objects.count() == 2
+    statuses = [f"request-{number}" for number in range(100)]
+    for name in statuses:
+        assert code(call("PATCH", PART, {"status": "CHARGING", "last_updated": NEWER}, request_id=name)) == (200, 1000)
+    kept = Exchange.objects.filter(method="PATCH")
+    assert set(kept.values_list("request_id", flat=True)) == {"request-4", "request-27", "request-30", "request-46"}
+    call("PATCH", f"{PLACE}/NO", {"status": "CHARGING", "last_updated": NEWER}, request_id="request-1")
+    assert kept.filter(request_id="request-1", status_code=2003).exists()
 
 
 @pytest.mark.ocpi("LOC-03")

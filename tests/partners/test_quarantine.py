@@ -2,12 +2,13 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from apps.locations.models import Location
 from apps.locations.store import INTAKE
 from apps.ocpi.errors import InvalidObject, Problem
 from apps.partners.models import Party, Quarantined
-from apps.partners.quarantine import dismiss, keep, mend, retry
+from apps.partners.quarantine import dismiss, keep, mend, rehearse, retry
 from apps.partners.taking import take
 from tests.partners.mirrors import NOW, V221, encoded, location, make_partner
 
@@ -98,3 +99,39 @@ def test_a_retry_in_vain_tells_the_reasons_of_now(refused):
     Quarantined.objects.update(reasons=[["", "an old one"]])
     assert not retry(refused, INTAKES, LATER)
     assert Quarantined.objects.get().reasons == [["coordinates", "required"]]
+
+
+def contents():
+    """Every row of every table, as one text."""
+    rows = {}
+    with connection.cursor() as cursor:
+        for table in sorted(connection.introspection.table_names()):
+            cursor.execute(f"SELECT md5(string_agg(held::text, '|' ORDER BY held::text)) FROM {table} AS held")
+            rows[table] = cursor.fetchone()[0]
+    return rows
+
+
+def test_to_try_it_dry_changes_no_row(partner, refused):
+    before = contents()
+    (problem,) = rehearse(refused, INTAKES, LATER)
+    assert problem.path == "coordinates"
+    assert contents() == before
+
+
+def test_what_would_be_taken_now_is_said_and_not_taken(partner):
+    """Its party was not the partner's when it came."""
+    (body,) = encoded(location(party_id="OTH"))
+    (taken,) = take(INTAKE, partner, V221, [body], NOW)
+    held = Quarantined.objects.get(pk=taken.quarantined)
+    Party.objects.create(country_code="SE", party_id="OTH", partner=partner)
+    before = contents()
+    assert rehearse(held, INTAKES, LATER) == []
+    assert contents() == before
+    assert retry(held, INTAKES, LATER)
+    assert Location.objects.get().party.party_id == "OTH"
+
+
+def test_what_is_settled_is_not_tried_dry(refused):
+    dismiss(refused, LATER)
+    with pytest.raises(ValueError, match="settled"):
+        rehearse(refused, INTAKES, LATER)
