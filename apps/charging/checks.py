@@ -25,6 +25,9 @@ TOLERANCE = Decimal("0.01")
 WHITELIST_GRACE = timedelta(hours=24)
 """How long a charge point may go by its own list after a card was blocked (V-21)."""
 
+NOBODY_CHARGED = 2015
+"""What is of a year before this one is no charging session (V-11)."""
+
 INFO, WARN, HOLD, BLOCK = Finding.Severity.INFO, Finding.Severity.WARN, Finding.Severity.HOLD, Finding.Severity.BLOCK
 
 
@@ -77,6 +80,12 @@ def _at(moment: datetime) -> str:
 def _plain(amount: Decimal) -> str:
     """All its digits, but no zeros at the end."""
     return f"{amount.normalize():f}"
+
+
+def placeholder_dates(facts: Facts) -> str:
+    """1970 stands for a time that is not known, and only where both sides agreed to it (mod_cdrs, CDR object; CDR-08)."""
+    first = min(facts.cdr.started_at, facts.cdr.ended_at)
+    return f"is of {_at(first)}, before anybody charged: a placeholder" if first.year < NOBODY_CHARGED else ""
 
 
 def nobodys(facts: Facts) -> str:
@@ -245,6 +254,7 @@ class Rule(NamedTuple):
 
 RULES = (
     Rule("V-07", end_before_start, BLOCK, BLOCK, "ends before it starts", "The CPO must credit it and send it anew."),
+    Rule("V-11", placeholder_dates, HOLD, HOLD, "placeholder for a time", "Ask the CPO when it was, or release it."),
     Rule(
         "V-20",
         nobodys,

@@ -110,9 +110,10 @@ def evidence(partner: Partner, incoming: Incoming, now: datetime) -> tuple:
         uuid.uuid4(), incoming.party.pk, partner.pk, cdr.id, cdr.session_id or "", cdr.authorization_reference or "",
         cdr.auth_method, token.uid or "", token.type or "", token.contract_id, cdr.start_date_time, cdr.end_date_time,
         cdr.total_energy, cdr.total_time, cdr.total_parking_time, cdr.currency, cdr.total_cost.before_taxes,
-        cdr.total_cost.tax_total, place.country, place.id, place.name or "", place.city, place.evse_uid or "",
-        place.evse_id or "", bool(cdr.credit), cdr.credit_reference_id or "", incoming.body, incoming.version.number,
-        content_hash(cdr), as_json(incoming.warnings), cdr.last_updated, now, zone_of(place.country),
+        cdr.total_cost.tax_total, place.country, place.id, place.name or "", place.city,
+        objects.known_id(place.evse_uid), objects.known_id(place.evse_id), bool(cdr.credit), cdr.credit_reference_id or "",
+        incoming.body, incoming.version.number, content_hash(cdr), as_json(incoming.warnings), cdr.last_updated, now,
+        zone_of(place.country),
     )  # fmt: skip
 
 

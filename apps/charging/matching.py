@@ -40,11 +40,20 @@ FROM found WHERE cdr.id = found.id AND cdr.contract_id IS NULL
 """
 """Locked in one order: rounds that meet wait for each other and never deadlock."""
 
+ONLY_CARD = """
+LEFT JOIN LATERAL (
+    SELECT min(id) AS id FROM tokens_token WHERE contract_id = named.id AND told.token_uid = '' HAVING count(*) = 1
+) only_card ON true
+"""
+"""2.1.1 names no card, only the contract: of one with several cards nobody knows which it was."""
+
+OF_SESSION = "coalesce(granted.token_id, card.id, only_card.id)"
+
 LINK_SESSIONS = f"""
 WITH found AS (
-    SELECT told.id, coalesce(granted.token_id, card.id) AS token FROM charging_session told {JOINS}
+    SELECT told.id, {OF_SESSION} AS token FROM charging_session told {JOINS} {ONLY_CARD}
     WHERE (told.id = ANY(%(ids)s::bigint[]) OR (%(ids)s::bigint[] IS NULL AND told.token_id IS NULL))
-        AND told.token_id IS DISTINCT FROM coalesce(granted.token_id, card.id)
+        AND told.token_id IS DISTINCT FROM {OF_SESSION}
     FOR NO KEY UPDATE OF told SKIP LOCKED
 )
 UPDATE charging_session session SET token_id = found.token FROM found WHERE session.id = found.id
@@ -99,7 +108,7 @@ def rematch(now: datetime) -> int:
 
 
 def link_sessions(ids: list[int]) -> None:
-    """A session shows the card that our own authorization was for, else the one it names (SES-06)."""
+    """A session shows the card that our own authorization was for, else the one it names (SES-06), else the contract's."""
     with connection.cursor() as cursor:
         cursor.execute(LINK_SESSIONS, {"ids": ids})
 

@@ -24,7 +24,9 @@ class Sessions(OwnedView):
     in_one = True
 
     def get(self, request, version, session_id, **owner):
-        return Response(version.write("session", store.find_session(self.party, session_id)))
+        session = store.find_session(self.party, session_id)
+        place = store.place_of(self.party, session) if version.embeds_places else None
+        return Response(version.write_session(session, place))
 
     def put(self, request, version, session_id, **owner):
         how = {"owner": self.party, "context": {"method": "PUT", "id": session_id}, "in_hope": self.is_hopeful}

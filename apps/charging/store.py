@@ -18,9 +18,11 @@ from apps.bulk import Upsert, exact_json
 from apps.charging.commands import prove
 from apps.charging.matching import link_sessions
 from apps.charging.models import Session, SessionPeriod
+from apps.locations.finding import find_location
+from apps.locations.rows import canonical_location
 from apps.ocpi import objects, reader
-from apps.ocpi.errors import InvalidObject, NotJson, Problem, UnknownObject
-from apps.ocpi.versions import Version
+from apps.ocpi.errors import InvalidObject, NotJson, Problem, UnknownLocation, UnknownObject
+from apps.ocpi.versions import VERSIONS, Version
 from apps.partners import patching, pull, quarantine
 from apps.partners.models import Feed, Partner, Party
 from apps.partners.taking import Incoming, Intake, Outcome, Stored, Taken
@@ -191,7 +193,7 @@ def _row(partner: Partner, incoming: Incoming, now: datetime) -> tuple:
 def _told(said: dict) -> dict:
     """The columns that follow from canonical fields."""
     columns = {column: said[name] for name, column in PLAIN.items() if name in said}
-    columns |= {column: said[name] or "" for name, column in OPTIONAL_TEXTS.items() if name in said}
+    columns |= {column: objects.known_id(said[name]) for name, column in OPTIONAL_TEXTS.items() if name in said}
     if "total_cost" in said:
         columns["cost_before_taxes"] = (said["total_cost"] or {}).get("before_taxes")
     if "cdr_token" in said:
@@ -218,6 +220,29 @@ def find_session(party: Party, session_id: str) -> objects.Session:
     if found is None:
         raise UnknownObject(f"session {session_id} is not known here")
     return canonical_session(found)
+
+
+def place_of(party: Party, session: objects.Session) -> dict | objects.Location | None:
+    """Where it is, with the session's EVSE and connector alone; else as the session brought it along, if it did."""
+    try:
+        place = canonical_location(find_location(party, session.location_id))
+    except UnknownLocation:
+        return _brought_along(party, session)
+    evses = _named(place["evses"], "uid", session.evse_uid)
+    return place | {
+        "evses": [evse | {"connectors": _named(evse["connectors"], "id", session.connector_id)} for evse in evses]
+    }
+
+
+def _named(items: list[dict], key: str, wanted: str | None) -> list[dict]:
+    return [item for item in items if item[key].upper() == (wanted or "").upper()]
+
+
+def _brought_along(party: Party, session: objects.Session) -> objects.Location | None:
+    rows = Session.objects.filter(party=party, ocpi_id__iexact=session.id)
+    body, number = rows.values_list("body", "version").get()
+    place = VERSIONS[number].place_in(bytes(body), objects.Party(party.country_code, party.party_id))
+    return place if place and place.id.upper() == session.location_id.upper() else None
 
 
 def canonical_session(pk: int) -> objects.Session:

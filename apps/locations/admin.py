@@ -1,18 +1,22 @@
 """Where drivers can charge, as the CPOs tell it."""
 
+from datetime import datetime
 from decimal import Decimal
 
 from django.contrib import admin
 from django.db.models import Count, Q
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from unfold.decorators import action, display
 
 from apps.partners.models import Party
 from apps.staff.office import Record, Table, badge, link, moment, quantity, reading, url_of
+from apps.tariffs.asking import in_force, is_free
 
 from .map import Box, Marker, View, inside, listed, markers, whole
 from .models import Connector, Evse, Location
+from .reading import opening_times, operator_of, planned
 
 STATUSES = {"AVAILABLE": "good", "CHARGING": "new", "OUTOFORDER": "bad", "INOPERATIVE": "bad", "REMOVED": ""}
 
@@ -54,7 +58,7 @@ MOVES = {
 @admin.register(Location)
 class LocationAdmin(Record):
     list_display = ["name_or_id", "ocpi_id", "party", "city", "country", "evse_count", "state", "updated"]
-    list_filter = [PartyFilter, ("vanished_at", admin.EmptyFieldListFilter), BoxFilter]
+    list_filter = [PartyFilter, "publish", ("vanished_at", admin.EmptyFieldListFilter), BoxFilter]
     actions_list = ["map"]
     list_select_related = ["party"]
     search_fields = ["name", "ocpi_id__istartswith", "city__istartswith", "address"]
@@ -62,7 +66,7 @@ class LocationAdmin(Record):
     ordering = ["party", "ocpi_id"]
     fields = [
         ("name_or_id", "ocpi_id", "party"), ("address", "postal_code", "city", "country"), ("on_the_map", "time_zone"),
-        ("state", "publish", "updated", "received_at"), "forgiven", "as_sent",
+        ("operator", "opening_times"), ("state", "publish", "updated", "received_at"), "forgiven", "as_sent",
     ]  # fmt: skip
 
     def get_queryset(self, request):
@@ -80,7 +84,9 @@ class LocationAdmin(Record):
 
     @display(description="State", ordering="vanished_at")
     def state(self, location):
-        return badge("vanished from the feed", "odd") if location.vanished_at else badge("listed", "good")
+        if location.vanished_at:
+            return badge("vanished from the feed", "odd")
+        return badge("private") if location.publish is False else badge("listed", "good")
 
     @display(description="Last updated", ordering="last_updated")
     def updated(self, location):
@@ -92,6 +98,14 @@ class LocationAdmin(Record):
             return "–"
         at = f"{location.latitude.normalize():f}, {location.longitude.normalize():f}"
         return format_html('<a class="text-link" href="{}">{}</a>', map_url(box_at(location)), at)
+
+    @display(description="Operator")
+    def operator(self, location):
+        return operator_of(location) or "–"
+
+    @display(description="Opening hours")
+    def opening_times(self, location):
+        return opening_times(location) or "not told"
 
     @display(description="What we forgave")
     def forgiven(self, location):
@@ -114,22 +128,30 @@ class LocationAdmin(Record):
         )  # fmt: skip
 
     def get_tables(self, request, location):
-        evses = location.evses.prefetch_related("connectors").order_by("uid")
+        evses = location.evses.prefetch_related("connectors").order_by("uid")[:200]
+        prices = prices_at(location, evses, timezone.now())
         rows = (
             [
                 link(evse, evse.uid), evse.evse_id or "–", badge(evse.status, STATUSES.get(evse.status, "odd")),
                 "gone from a PUT of the location" if evse.removed_by_us else "–", moment(evse.last_updated),
-                ", ".join(map(connector, evse.connectors.all())),
+                planned(evse) or "–", ", ".join(connector(row, prices) for row in evse.connectors.all()),
             ]
-            for evse in evses[:200]
+            for evse in evses
         )  # fmt: skip
-        yield Table("EVSEs", Evse, ["UID", "EVSE ID", "Status", "Note", "Updated", "Connectors"], rows)
+        yield Table("EVSEs", Evse, ["UID", "EVSE ID", "Status", "Note", "Updated", "Planned", "Connectors"], rows)
 
 
-def connector(row: Connector) -> str:
+def prices_at(location: Location, evses, now: datetime) -> dict[str, str]:
+    """Tariffs in words, by id in upper case; what we do not know is not among them."""
+    named = [tariff_id for evse in evses for row in evse.connectors.all() for tariff_id in row.tariff_ids]
+    known = in_force(location.party, named, now)
+    return {key: f"{tariff}: free" if is_free(tariff) else str(tariff) for key, tariff in known.items()}
+
+
+def connector(row: Connector, prices: dict[str, str]) -> str:
     power = f" {quantity(Decimal(row.max_electric_power) / 1000, 'kW', 1)}" if row.max_electric_power else ""
-    tariffs = f" ({', '.join(map(str, row.tariff_ids))})" if row.tariff_ids else ""
-    return f"{row.standard} {row.power_type}{power}{tariffs}"
+    asked = [prices[tariff_id.upper()] for tariff_id in row.tariff_ids if tariff_id.upper() in prices]
+    return f"{row.standard} {row.power_type}{power} ({', '.join(asked) or 'price unknown'})"
 
 
 def map_url(box: Box | None = None) -> str:

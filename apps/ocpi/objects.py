@@ -56,6 +56,14 @@ class Party(Struct, frozen=True, order=True):
         return cls(match[1].upper(), match[2].upper())
 
 
+NOT_APPLICABLE = "#NA"
+
+
+def known_id(told: str | None) -> str:
+    """An id to look something up by; empty where there can be none, as of a reservation without an EVSE (TR-38)."""
+    return "" if told is None or told == NOT_APPLICABLE else told
+
+
 class Object(Struct, frozen=True, omit_defaults=True, gc=False):
     """Anything on the wire. None can hold itself, so the collector of cycles need not look at them."""
 

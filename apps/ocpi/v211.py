@@ -230,6 +230,8 @@ def downgrade_session(session: dict) -> dict:
     )
     downgraded = renamed(downgraded, {"start_date_time": "start_datetime", "end_date_time": "end_datetime"})
     downgraded["location"] = {"id": session["location_id"], "evses": evses_of(session)}
+    if session["status"] == "RESERVATION":
+        downgraded["status"] = "PENDING"
     return downgrade_usage(downgraded)
 
 

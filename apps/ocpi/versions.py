@@ -16,6 +16,7 @@ import msgspec
 from . import modules, objects, reader, v211, v221, v230
 from .collector import written
 from .demands import Demands, respelt
+from .envelope import encode
 from .errors import MOST_PROBLEMS, InvalidObject, Problem
 from .objects import Party
 from .settling import texts_of
@@ -48,6 +49,7 @@ class Version:
         self.has_routing = self.encodes_token
         self.has_types_of_tokens = self.encodes_token
         self.patches_tariffs = not self.encodes_token
+        self.embeds_places = not self.encodes_token
         self._differences = differences
         required, expected = differences.REQUIRED, differences.EXPECTED
         self._required = _demands(required)
@@ -165,6 +167,22 @@ class Version:
         for step in self._descent[kind]:
             data = step(data)
         return data
+
+    def write_session(self, session: objects.Session, place: Any = None) -> dict:
+        """A session, in 2.1.1 with its whole location, as far as that is known (mod_sessions, Session object)."""
+        told = self.write("session", session)
+        if self.embeds_places and place is not None:
+            told["location"] = self.write("location", place)
+        return told
+
+    def place_in(self, session: bytes, owner: Party) -> objects.Location | None:
+        """The location that a session of 2.1.1 brought along; None where a version only names it."""
+        if not self.embeds_places:
+            return None
+        try:
+            return self.read_location(encode(reader.decode(session)["location"]), owner).object
+        except (InvalidObject, KeyError):
+            return None
 
     def authorization(self, token: str, form: str = "auto") -> str:
         """The Authorization header. Since 2.2 the token is in base64; many peers did not notice (TR-02, TR-03)."""

@@ -114,7 +114,8 @@ class PartnerAdmin(Page):
     ]
     fieldsets = [
         (None, {"fields": [("name", "role"), ("state_badge", "parties_of", "known_cards")]}),
-        ("Connection", {"fields": [("version", "versions_url", "connected_at"), ("token_form", "is_private", "pace")]}),
+        ("Connection", {"fields": [("version", "versions_url", "connected_at"), ("token_form", "is_private")]}),
+        ("Its calls", {"fields": [("pace", "wants_place")]}),
     ]
     inlines = [FeedInline]
     actions_list = ["connect"]

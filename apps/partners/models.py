@@ -53,6 +53,12 @@ class Partner(models.Model):
         validators=[MinValueValidator(1)],
         help_text="How many times the usual number of calls it may make (docs/operations.md).",
     )
+    wants_place = models.BooleanField(
+        "must say where",
+        default=False,
+        db_default=False,
+        help_text="Whoever asks whether a card may charge must name the location, else the answer is 2002 (TOK-04).",
+    )
     slowed_until = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="Until then it may ask for one card a second."
     )

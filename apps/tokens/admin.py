@@ -14,6 +14,9 @@ from apps.drivers.admin import (
     said_of_partners,
     sessions_table,
 )
+from apps.locations.models import Location
+from apps.locations.publishing import private_for
+from apps.ocpi.objects import PublishTokenType
 from apps.partners.models import Partner
 from apps.staff.office import Conditions, Page, Record, Table, act, badge, link, moment, once, url_of
 
@@ -107,6 +110,7 @@ class TokenAdmin(Page):
             ]
             for told in deliveries
         )  # fmt: skip
+        yield private_table(token)
         headers = ["Partner", "Our card as it is", "Last confirmed", "Attempts", "Last error"]
         yield Table("What partners know", Partner, headers, rows, empty="No partner is told of cards.")
 
@@ -122,6 +126,14 @@ class TokenAdmin(Page):
     def unblock(self, request, token, form):
         unblock_token(token, timezone.now())
         return f"Card {token} may charge again. {said_of_partners(token)}"
+
+
+def private_table(token: Token) -> Table:
+    """Charge points at home and of firms, which only some may be shown (LOC-05)."""
+    card = {name: getattr(token, name) or None for name in PublishTokenType.__struct_fields__}
+    found = private_for(PublishTokenType(**card)).select_related("party").defer("body", "details", "content_hash")
+    rows = ([link(place), place.city, str(place.party)] for place in found.order_by("pk")[:20])
+    return Table("Private locations it may see", Location, ["Location", "City", "CPO"], rows)
 
 
 @admin.register(Authorization)

@@ -6,7 +6,7 @@ from django.conf import settings
 from rest_framework.response import Response
 
 from apps.ocpi.envelope import page_headers
-from apps.ocpi.errors import InvalidObject, Problem, UnknownToken
+from apps.ocpi.errors import InvalidObject, NotEnoughInformation, Problem, UnknownToken
 from apps.partners.receiver import PartnerView
 
 from .authorization import authorize
@@ -34,13 +34,15 @@ class TokenList(PartnerView):
 
 
 class Authorize(PartnerView):
-    """POST: may this card charge? The body, which place is meant, may be left out."""
+    """POST: may this card charge? The body, which place is meant, may be left out unless staff want it (TOK-04)."""
 
     module = "tokens"
     paced_as = "authorize"
     log = False  # the Authorization row is the record (decision 25)
 
     def post(self, request, version, token_uid):
+        if self.partner.wants_place and not self.body.strip():
+            raise NotEnoughInformation("Say at which location: location_id is wanted with every authorization")
         answer = authorize(
             partner_id=self.partner.pk,
             uid=token_uid,

@@ -161,7 +161,7 @@ def test_a_session_is_started_stopped_and_billed_from_afar(version, cpo, partner
     session = command.session
     assert (command.response, command.result, command.requested_by) == ("ACCEPTED", "ACCEPTED", "eva")
     is_oldest = version == "2.1.1"
-    assert (session.token, session.evse_uid, session.status) == (None if is_oldest else token, evse.uid, "ACTIVE")
+    assert (session.token, session.evse_uid, session.status) == (token, evse.uid, "ACTIVE")
     assert session.authorization_reference == ("" if is_oldest else command.authorization_reference)
     assert str(Authorization.objects.get().reference) == command.authorization_reference
 
@@ -257,6 +257,7 @@ def test_the_oldest_version_cannot_cancel(cpo, partner, evse, token):
 # Sent at most once
 
 
+@pytest.mark.ocpi("CMD-08")
 def test_two_clicks_at_once_are_one_command_that_is_sent_once(cpo, partner, start):
     made = []
     assert together(*[lambda: made.append(start().pk)] * 6) == []
@@ -266,6 +267,7 @@ def test_two_clicks_at_once_are_one_command_that_is_sent_once(cpo, partner, star
     until(Command.objects.get(), "DONE", "PROVEN")
 
 
+@pytest.mark.ocpi("CMD-08")
 def test_a_lost_answer_is_not_a_reason_to_send_again(cpo, partner, start):
     cpo.fault("lost_reply", module="commands")
     command = start()
@@ -410,6 +412,7 @@ def test_only_a_clear_no_is_a_refusal(fault, state, cpo, partner, start):
     assert (command.state, bool(command.last_error)) == (state, True)
 
 
+@pytest.mark.ocpi("CMD-05")
 def test_without_a_result_nobody_knows_and_a_late_one_still_counts(cpo, partner, sent, caller):  # noqa: F811
     command = sent(cpo)
     assert (command.state, command.due_at) == ("ACCEPTED", command.sent_at + timedelta(seconds=30))
@@ -426,6 +429,7 @@ def asked_url(command, **how):
     return settings.PUBLIC_URL + result_url(command, **how)
 
 
+@pytest.mark.ocpi("CMD-05")
 def test_a_session_after_a_timeout_proves_the_start(cpo, partner, sent, evse, send_session):
     command = sent(cpo)
     commands.give_up(timezone.now() + timedelta(hours=1))
@@ -484,6 +488,7 @@ def test_a_cpo_may_withdraw_a_reservation_later(version, cpo, partner, evse, tok
 
 
 @pytest.mark.control("S45")
+@pytest.mark.ocpi("CMD-03")
 def test_a_result_is_told_once(cpo, partner, sent, caller):  # noqa: F811
     command, call = sent(cpo), caller(partner)
     said = {"result": "FAILED", "message": [{"language": "en", "text": "A cable\u202e is missing"}]}
@@ -497,6 +502,7 @@ def test_a_result_is_told_once(cpo, partner, sent, caller):  # noqa: F811
 
 
 @pytest.mark.control("S15", "S45")
+@pytest.mark.ocpi("CMD-03")
 def test_to_others_a_command_is_as_if_it_were_not(cpo, partner, sent, caller):  # noqa: F811
     from apps.partners.models import Partner
 

@@ -156,6 +156,7 @@ class TestVersions:
 
     @pytest.mark.parametrize("first", ["2.1.1", "2.2.1", "2.3.0"])
     @pytest.mark.ocpi("CDR-03", "all")
+    @pytest.mark.ocpi("CDR-02", "all")
     def test_the_same_cdr_in_three_versions_is_one_row(self, first, send):
         bodies = self.bodies()
         order = [first, *(number for number in bodies if number != first)]

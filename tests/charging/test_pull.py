@@ -41,6 +41,7 @@ def asked(cpo, module):
     return [request.query for request in cpo.requests if request.path.endswith(f"/{module}")]
 
 
+@pytest.mark.ocpi("CDR-09")
 def test_what_was_not_pushed_is_found(cpo, partner, send):
     send(*(cdr_body(id=f"CDR-{number}") for number in range(100)))
     cpo.serve("cdrs", cdrs(250))
@@ -86,6 +87,7 @@ def test_a_session_that_was_pushed_newer_stays(cpo, partner, send_session):
     assert Session.objects.get().energy == 9
 
 
+@pytest.mark.ocpi("CDR-09")
 def test_once_a_day_late_cdrs_are_looked_for(cpo, partner):
     """CPOs may deliver monthly, with the date of the charging."""
     cpo.serve("cdrs", [CDR])

@@ -1,18 +1,22 @@
 import base64
+import copy
 import json
 import threading
 import uuid
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 from django.db import connection, connections
 from django.utils import timezone
 
-from apps.charging.models import Cdr, Session
+from apps.charging.checking import check_due
+from apps.charging.models import Cdr, Finding, Session
 from apps.charging.store import find_session
 from apps.marks import mark
 from apps.partners import credentials
 from apps.partners.models import CredentialsToken, Exchange, Feed, Partner, Party, Quarantined
+from tests.partners.mirrors import example
 
 from .conftest import CDR, cdr_body, session_body
 from .test_intake import OLD
@@ -20,6 +24,7 @@ from .test_intake import OLD
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SESSION = "sessions/SE/LAD/S-1"
+VERSIONS = ["2.1.1", "2.2.1", "2.3.0"]
 
 
 @pytest.fixture
@@ -71,11 +76,13 @@ class TestCdrs:
         place = call("POST", "cdrs", cdr_body()).headers["Location"]
         assert uuid.UUID(place.rsplit("/", 1)[1]).version == 4
 
+    @pytest.mark.ocpi("CDR-02")
     def test_the_same_again_has_the_same_place(self, call):
         first = call("POST", "cdrs", cdr_body())
         again = call("POST", "cdrs", cdr_body(last_updated="2026-10-20T00:00:00Z"))
         assert (code(again), again.headers["Location"]) == ((200, 1000), first.headers["Location"])
 
+    @pytest.mark.ocpi("CDR-02")
     def test_another_of_its_id_is_refused_without_a_place_and_kept(self, call):
         call("POST", "cdrs", cdr_body())
         answer = call("POST", "cdrs", cdr_body(total_energy=1))
@@ -167,6 +174,43 @@ class TestCdrs:
         assert len({answer.headers["Location"] for answer in answers}) == Cdr.objects.count() == 1
 
 
+class TestWhatIsOdd:
+    """Of CDRs: taken all the same, and somebody looks before money flows."""
+
+    @pytest.mark.parametrize("version", VERSIONS[1:])
+    @pytest.mark.ocpi("CDR-08", "TR-38", "all")
+    def test_a_reservation_that_was_not_used_has_no_evse(self, version, call):
+        body = example("cdr", version)
+        body["cdr_location"] |= {"evse_uid": "#NA", "evse_id": "#NA", "connector_id": "#NA"}
+        answer = call("POST", "cdrs", body, version)
+        assert code(answer) == (201, 1000)
+        cdr = Cdr.objects.get()
+        assert (cdr.evse_uid, cdr.evse_id, cdr.location_id) == ("", "", "LOC-7")
+        assert call("GET", answer.headers["Location"]).json()["data"]["cdr_location"]["evse_uid"] == "#NA"
+
+    @pytest.mark.parametrize("version", VERSIONS[1:])
+    @pytest.mark.ocpi("CDR-08", "all")
+    def test_a_time_of_1970_is_taken_and_held(self, version, call):
+        never = {"start_date_time": "1970-1-1T00:00:00Z", "end_date_time": "1970-1-1T00:00:00Z"}
+        assert code(call("POST", "cdrs", example("cdr", version, **never), version)) == (201, 1000)
+        check_due(timezone.now())
+        finding = Finding.objects.get(code="V-11")
+        assert "1970-01-01" in finding.reason
+        assert finding.driver_severity == finding.cpo_severity == Finding.Severity.HOLD
+
+    @pytest.mark.parametrize("version", VERSIONS[1:])
+    @pytest.mark.ocpi("CDR-10", "all")
+    def test_charged_at_home_is_the_drivers_money(self, version, call):
+        for flag in (False, True):
+            body = example(
+                "cdr", version, id=f"HOME-{flag}", home_charging_compensation=flag, invoice_reference_id="I-1"
+            )
+            answer = call("POST", "cdrs", body, version)
+            assert (code(answer), call("GET", answer.headers["Location"]).json()["data"]) == ((201, 1000), body)
+        check_due(timezone.now())
+        assert list(Finding.objects.filter(code="V-46").values_list("cdr__ocpi_id", flat=True)) == ["HOME-True"]
+
+
 class TestPlaces:
     def test_only_whose_route_it_is_may_look(self, call, caller, party):
         place = call("POST", "cdrs", cdr_body()).headers["Location"]
@@ -215,6 +259,7 @@ class TestSessions:
         data = call("GET", SESSION).json()["data"]
         assert (data["kwh"], data["status"], data["location_id"]) == (2.25, "COMPLETED", "LOC-1")
 
+    @pytest.mark.ocpi("TR-06")
     def test_patch_of_an_unknown_one_asks_for_a_pull(self, call, partner):
         later = timezone.now() + timezone.timedelta(hours=1)
         interval = timezone.timedelta(hours=1)
@@ -226,6 +271,7 @@ class TestSessions:
 
     # last_updated is required of a PATCH since 2.2
     @pytest.mark.parametrize("body", [{"kwh": "much"}, {"kwh": None}, {"id": "S-2", "kwh": 1}, {"status": "ACTIVE"}])
+    @pytest.mark.ocpi("TR-30")
     def test_a_patch_that_is_wrong_is_refused_and_kept(self, body, call):
         call("PUT", SESSION, session_body())
         assert code(call("PATCH", SESSION, body)) == (200, 2001)
@@ -263,6 +309,77 @@ class TestSessions:
     def test_it_cannot_be_deleted(self, call):
         answer = call("DELETE", SESSION)
         assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, PUT, PATCH")
+
+    @pytest.mark.parametrize("version", VERSIONS[1:])
+    @pytest.mark.ocpi("SES-04", "TR-38", "all")
+    def test_a_reservation_has_no_evse_and_starts_when_it_becomes_active(self, version, call, token):
+        places = {"evse_uid": "#NA", "connector_id": "#NA"}
+        body = example("session", version, status="RESERVATION", kwh=0, charging_periods=None, **places)
+        body = {name: value for name, value in body.items() if name not in ("end_date_time", "total_cost")}
+        path = f"sessions/SE/LAD/{body['id']}"
+        assert code(call("PUT", path, body, version)) == (201, 1000)
+        session = Session.objects.get()
+        assert (session.evse_uid, session.connector_id) == ("", "")
+        assert call("GET", path, version=version).json()["data"]["evse_uid"] == "#NA"
+        start = {"start_date_time": "2026-03-01T10:20:00Z", "evse_uid": "LAD-7-1", "connector_id": "1"}
+        patch = start | {"status": "ACTIVE", "last_updated": "2026-03-01T11:20:00Z"}
+        assert code(call("PATCH", path, patch, version)) == (200, 1000)
+        session.refresh_from_db()
+        assert (session.started_at, session.evse_uid) == (datetime(2026, 3, 1, 10, 20, tzinfo=UTC), "LAD-7-1")
+        told = call("GET", path, version=version).json()["data"]
+        assert (told["start_date_time"], told["status"], told["evse_uid"]) == (
+            patch["start_date_time"],
+            "ACTIVE",
+            "LAD-7-1",
+        )
+
+    @pytest.mark.parametrize("version", VERSIONS[1:])
+    @pytest.mark.ocpi("SES-06", "all")
+    def test_the_last_reference_that_we_gave_finds_the_card(self, version, call, make_token):
+        asked, other, named = make_token("04AA"), make_token("04BB"), make_token("04CC")
+        references = {}
+        for card in (asked, other):
+            told = call("POST", f"tokens/{card.uid}/authorize", b"", version).json()["data"]
+            references[card.pk] = told["authorization_reference"]
+        body = example("session", version, authorization_reference=references[asked.pk])
+        body["cdr_token"] |= {"uid": named.uid, "contract_id": named.contract.contract_id}
+        path = f"sessions/SE/LAD/{body['id']}"
+        assert code(call("PUT", path, body, version)) == (201, 1000)
+        assert Session.objects.get().token == asked
+        patch = {"authorization_reference": references[other.pk], "auth_method": "COMMAND"}
+        assert code(call("PATCH", path, patch | {"last_updated": "2026-04-01T00:00:00Z"}, version)) == (200, 1000)
+        assert Session.objects.get().token == other
+        assert call("GET", path, version=version).json()["data"]["auth_method"] == "COMMAND"
+
+    @pytest.mark.parametrize("sent", VERSIONS)
+    def test_2_1_1_is_told_the_whole_location(self, sent, call):
+        assert code(call("PUT", "locations/SE/LAD/LOC-7", example("location", sent), sent)) == (201, 1000)
+        more = copy.deepcopy(example("location", sent)["evses"][0]) | {"uid": "LAD-7-2"}
+        assert code(call("PUT", "locations/SE/LAD/LOC-7/LAD-7-2", more, sent)) == (201, 1000)
+        session = example("session", sent)
+        path = f"sessions/SE/LAD/{session['id']}"
+        assert code(call("PUT", path, session, sent)) == (201, 1000)
+        told = call("GET", path, version="2.1.1").json()["data"]
+        assert told["location"] == example("location", "2.1.1")
+
+    def test_2_1_1_is_told_the_location_that_it_brought_along(self, call):
+        session = example("session", "2.1.1")
+        path = f"sessions/SE/LAD/{session['id']}"
+        assert code(call("PUT", path, session, "2.1.1")) == (201, 1000)
+        assert call("GET", path, version="2.1.1").json()["data"] == session
+
+    def test_of_a_location_that_nobody_told_2_1_1_is_told_the_id(self, call):
+        assert code(call("PUT", SESSION, session_body())) == (201, 1000)
+        told = call("GET", SESSION, version="2.1.1").json()["data"]["location"]
+        assert told == {"id": "LOC-1", "evses": [{"uid": "EVSE-1", "connectors": [{"id": "1"}]}]}
+
+    @pytest.mark.parametrize("cards", [0, 1, 2])
+    def test_in_2_1_1_the_contract_means_its_only_card(self, cards, call, make_token, contract):
+        made = [make_token(f"04A{number}", contract) for number in range(cards)]
+        make_token("04FF")
+        session = example("session", "2.1.1", auth_id="SE*EMP*C00000001")
+        assert code(call("PUT", f"sessions/SE/LAD/{session['id']}", session, "2.1.1")) == (201, 1000)
+        assert Session.objects.get().token == (made[0] if cards == 1 else None)
 
     def test_in_2_1_1(self, call, party):
         """The URL alone says whose it is."""

@@ -110,6 +110,7 @@ class TestPut:
         assert put(status="COMPLETED", kwh=8, last_updated=at(50)) == "updated"
         assert (told().status, told().kwh) == ("COMPLETED", 8)
 
+    @pytest.mark.ocpi("SES-09")
     def test_unknown_location_card_and_status_refuse_nothing(self, put):
         assert put(location_id="NOWHERE", status="DREAMING", cdr_token__uid="NOBODYS") == "created"
 

@@ -78,6 +78,7 @@ def test_older_is_told_so_and_changes_nothing(known, send):
 
 
 @pytest.mark.ocpi("TR-37")
+@pytest.mark.ocpi("TR-30")
 def test_null_clears_and_what_is_absent_stays(known, send):
     send("LOC-7/LAD-7-1", {"floor_level": None, "physical_reference": "8B", "last_updated": NEWER})
     part = Evse.objects.get()
@@ -144,6 +145,7 @@ def test_a_location_changes_only_where_it_says(known, send):
     assert send("LOC-7", {"name": "Old", "last_updated": OLDER}) == "stale"
 
 
+@pytest.mark.ocpi("LOC-09")
 def test_evses_in_a_patch_are_changed_or_added_and_the_others_stay(put, send):
     put(location(evses=[evse("A"), evse("B")]))
     changes = [{"uid": "a", "status": "CHARGING", "last_updated": NEWER}, evse("C", last_updated=NEWER)]

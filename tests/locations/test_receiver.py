@@ -16,6 +16,7 @@ def code(answer):
     return answer.status_code, answer.json()["status_code"]
 
 
+@pytest.mark.ocpi("TR-07")
 def test_a_location_is_put_read_and_put_again(call):
     assert code(call("PUT", PLACE, location())) == (201, 1000)
     assert code(call("PUT", PLACE, location(name="Ny", last_updated=NEWER))) == (200, 1000)
@@ -23,6 +24,7 @@ def test_a_location_is_put_read_and_put_again(call):
     assert code(call("PUT", f"{PLACE}/", location(name="Ny", last_updated=NEWER))) == (200, 1000)
 
 
+@pytest.mark.ocpi("TR-31")
 def test_what_is_older_is_accepted_and_changes_nothing(call):
     call("PUT", PLACE, location())
     assert code(call("PUT", PLACE, location(name="Old", last_updated=OLDER))) == (200, 1000)
@@ -106,6 +108,7 @@ def test_an_evse_is_added_by_its_put(call):
         ("PUT", PLUG, evse()["connectors"][0]),
     ],
 )
+@pytest.mark.ocpi("TR-06")
 def test_what_we_lack_is_2003(method, path, body, call):
     assert code(call(method, path, body)) == (404, 2003)
 
@@ -152,6 +155,7 @@ def test_nothing_can_be_deleted(call):
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, PUT, PATCH")
 
 
+@pytest.mark.ocpi("TR-10")
 def test_ids_may_hold_anything_that_a_url_can(call):
     assert code(call("PUT", "locations/SE/LAD/A%20B%3A%2A%23%3F", location(id="A B:*#?"))) == (201, 1000)
     assert Location.objects.get().ocpi_id == "A B:*#?"

@@ -121,6 +121,7 @@ def test_identity_has_no_case(put):
     assert (Location.objects.get().ocpi_id, Evse.objects.get().uid) == ("LOC-7", "a")
 
 
+@pytest.mark.ocpi("LOC-13")
 def test_oddities_are_kept_with_their_path_and_refuse_nothing(put):
     assert put(location(postal_code=11147, facilities=["WIFI", "SAUNA"], owner={"name": "Å" * 101})) == ["created"]
     assert {path for path, _ in Location.objects.get().warnings} == {"postal_code", "facilities[1]", "owner.name"}

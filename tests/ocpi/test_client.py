@@ -169,6 +169,7 @@ def answering(**reply):
         (200, b"", None, False),
     ],
 )
+@pytest.mark.ocpi("TR-13")
 def test_what_is_no_success_fails_with_what_the_peer_said(server, peer, status, body, code, is_permanent):
     server.answer = answering(body=body, status=status)
     error = failure(peer.get, server.url())
@@ -264,6 +265,7 @@ def test_a_failed_exchange_is_recorded_with_its_reason(server, make_peer):
     ["127.0.0.1", "localhost", "127.1", "0x7f.1", "2130706433", "0177.0.0.1", "１２７.0.0.1", "[::1]", "0.0.0.0"],
 )
 @pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.ocpi("CRED-13")
 def test_nobody_gets_us_to_call_ourselves(server, host, scheme):
     error = failure(Peer("t").get, f"{scheme}://{host}:{server.server_port}/")
     assert (error.permanent, error.http_status, server.requests) == (True, None, [])

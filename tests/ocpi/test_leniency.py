@@ -51,6 +51,7 @@ FORGIVEN = [
 
 
 @pytest.mark.parametrize(("kind", "path", "value", "taken", "warning"), FORGIVEN)
+@pytest.mark.ocpi("TR-41")
 def test_it_is_forgiven_and_said(kind, path, value, taken, warning):
     reading = read(kind, path, value)
     assert at(reading.object, path) == taken and type(at(reading.object, path)) is type(taken)

@@ -146,6 +146,7 @@ def test_an_object_where_a_list_belongs_is_a_failure(server, peer):
         {"/a": ([1], "{base}/b"), "/b": ([2], "{base}/c"), "/c": ([3], "{base}/b")},
     ],
 )
+@pytest.mark.ocpi("TR-19")
 def test_pages_that_lead_in_a_circle_end_with_what_was_read(server, peer, pages):
     serve(server, pages)
     read, error = walk(peer, server.url("/a"))
@@ -191,6 +192,7 @@ def test_pages_without_end_have_one_all_the_same(server, peer, monkeypatch):
 
 
 @pytest.mark.control("S23")
+@pytest.mark.ocpi("TR-19")
 def test_a_foreign_link_gets_nothing_of_us(server, other_server, peer):
     serve(server, {"/a": ([1], other_server.url("/a"))})
     read, error = walk(peer, server.url("/a"))
@@ -199,6 +201,7 @@ def test_a_foreign_link_gets_nothing_of_us(server, other_server, peer):
     )
 
 
+@pytest.mark.ocpi("TR-18")
 def test_a_page_is_read_again_where_objects_before_it_went_away(server, peer):
     """Of five, two a page, the first is deleted after the first page: without looking back, 3 would be lost (TR-18)."""
     objects = [1, 2, 3, 4, 5]

@@ -107,6 +107,7 @@ def test_what_is_nowhere_is_404(path, caller):
 
 
 @pytest.mark.parametrize("path", ["/ocpi/versions", "/ocpi/2.2.1", "/ocpi/2.2.1/credentials", "/ocpi/2.2.1/tokens"])
+@pytest.mark.ocpi("TR-10")
 def test_a_slash_at_the_end_changes_nothing_and_redirects_nobody(path, caller):
     without, with_slash = caller.call("GET", path), caller.call("GET", f"{path}/")
     assert (without.status_code, with_slash.status_code) == (200, 200)
@@ -204,6 +205,7 @@ def test_our_urls_come_from_the_settings(caller, settings):
 
 
 @pytest.mark.control("S26")
+@pytest.mark.ocpi("TR-08")
 def test_what_nobody_foresaw_is_ours_and_the_body_is_kept(caller, partner):
     body = b'{"id": "C1"}'
     is_envelope(caller.call("POST", "broken", content=body), 200, 3000)
@@ -214,6 +216,7 @@ def test_what_nobody_foresaw_is_ours_and_the_body_is_kept(caller, partner):
     assert (bytes(exchange.request_body), exchange.http_status, exchange.status_code) == (body, 200, 3000)
 
 
+@pytest.mark.ocpi("TR-08")
 def test_a_lost_database_is_503(caller):
     said = is_envelope(caller.call("GET", "unplugged"), 503, 3000)
     assert "lost" not in said
@@ -294,6 +297,7 @@ SPELLINGS = [
 @pytest.mark.control("S5")
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.ocpi("TR-02")
+@pytest.mark.ocpi("TR-03")
 def test_the_token_may_be_spelt_in_either_form(spelling, caller, site):
     status, _ = raw(site, "GET /ocpi/2.2.1/tokens", f"Authorization: {spelling(caller.token)}")
     assert status == 200
@@ -364,6 +368,7 @@ def test_routing_headers_come_back_swapped(caller):
     [routing("SE*OTH"), routing("SE*LAD", "SE*OTH"), {"OCPI-from-party-id": "LAD"}, {"OCPI-to-country-code": "SE"},
      routing("SELAD*LAD"), routing("\x7f\x7f*LAD"), routing("SE*LAD", "*EMP")],
 )  # fmt: skip
+@pytest.mark.ocpi("TR-24")
 def test_who_speaks_for_others_or_to_others_is_refused(headers, caller):
     is_envelope(caller.call("GET", "tokens", headers=headers), 200, 2001)
 
@@ -380,6 +385,7 @@ def test_a_party_is_its_partners_whatever_the_case(caller):
 
 @pytest.mark.control("S15")
 @pytest.mark.parametrize("party", ["SE/OTH", "SE/NON", "S/LAD", "SE/LADD", "%00%00/LAD", "SE/%F0%9F%94%8B", "ſE/LAD"])
+@pytest.mark.ocpi("TR-24")
 def test_foreign_parties_look_like_none(party, caller, make_partner):
     make_partner("SE*OTH", name="Other")
     is_envelope(caller.call("GET", f"owned/{party}"), 404, 2001)

@@ -215,6 +215,7 @@ def test_a_party_with_a_route_stays_on_it(cpo, invitation, try_to_register, make
 
 
 @pytest.mark.control("S20")
+@pytest.mark.ocpi("CRED-13")
 def test_a_cpo_cannot_lead_us_inside(try_to_register, invitation, as_partner, settings):
     settings.OCPI_PRIVATE_HOSTS = []
     for url in ("http://127.0.0.1:1/", "https://169.254.169.254/latest", "file:///etc/passwd", "https://[::1]/", "x"):
@@ -273,6 +274,7 @@ def test_a_renewal_may_change_the_version(cpo, registered, as_partner):
 
 
 @pytest.mark.control("S9")
+@pytest.mark.ocpi("CRED-07")
 def test_the_cpo_renews_and_the_old_token_ends_with_the_first_use_of_the_new(cpo, registered, as_partner, site):
     old = cpo.memory.get("token_for_us")
     sealed = registered.outbound_token
@@ -364,6 +366,7 @@ def test_our_renewal_may_be_refused(cpo, registered, as_partner, site):
 
 
 @pytest.mark.control("S12")
+@pytest.mark.ocpi("CRED-07")
 def test_a_lost_answer_to_our_renewal_locks_nobody_out(cpo, registered):
     """The CPO took our new token, and we never got its own; it still knows the old one, so we do it again."""
     cpo.fault("lost_reply", module="credentials", method="PUT", times=1)
@@ -389,6 +392,7 @@ def test_we_register_with_the_cpo(cpo, site):
 
 
 @pytest.mark.parametrize("form", ["raw", "base64"])
+@pytest.mark.ocpi("TR-03")
 def test_a_peer_that_reads_the_token_in_the_other_form_is_understood(form, cpo, site, monkeypatch):
     from apps.simulator import interfaces
 
@@ -422,6 +426,7 @@ def test_a_peer_without_a_version_of_ours_is_not_told_of_us(cpo, site):
 @pytest.mark.parametrize(
     "fault", [{"name": "status", "value": 500}, {"name": "not_json"}, {"name": "code", "value": 3001}]
 )
+@pytest.mark.ocpi("CRED-14")
 def test_a_registration_of_ours_that_fails_says_why(fault, cpo, site):
     cpo.fault(module="credentials", method="POST", **fault)
     with pytest.raises(PeerFailed) as failed:

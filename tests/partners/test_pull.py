@@ -84,6 +84,7 @@ def test_the_first_pull_asks_for_everything_and_the_mark_stays_behind_the_newest
     assert timedelta() <= feed.last_good_at - NOW < timedelta(seconds=30)
 
 
+@pytest.mark.ocpi("TR-20")
 def test_the_next_asks_for_what_changed_since_and_writes_nothing_again(cpo, partner, feed):
     cpo.serve("locations", [location(id="A"), location(id="B", last_updated="2026-03-05T10:00:00Z")])
     pull(partner)
@@ -93,6 +94,7 @@ def test_the_next_asks_for_what_changed_since_and_writes_nothing_again(cpo, part
     assert list(Location.objects.order_by("pk").values()) == before
 
 
+@pytest.mark.ocpi("TR-20")
 def test_the_mark_is_not_behind_the_beginning_of_the_pull_by_their_clock(cpo, partner, feed):
     cpo.serve("locations", [location(last_updated="2099-01-01T00:00:00Z")])
     pull(partner)
@@ -108,6 +110,7 @@ def test_nothing_new_leaves_the_mark(cpo, partner, feed):
     assert (feed.watermark, feed.last_full_at) == (NOW, NOW)
 
 
+@pytest.mark.ocpi("TR-18")
 def test_one_bad_object_costs_itself_and_the_mark_moves_on(cpo, partner, feed):
     cpo.serve("locations", [location(id="A"), *encoded(location(id="B", coordinates=None)), location(id="C")])
     assert pull(partner) == counts(3, stored=2, quarantined=1)

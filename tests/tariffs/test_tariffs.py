@@ -71,6 +71,7 @@ def test_a_deleted_tariff_can_still_be_read_and_comes_back_with_a_put(put, party
 
 @pytest.mark.parametrize("version", ["2.1.1", "2.2.1", "2.3.0"])
 @pytest.mark.ocpi("TAR-01", "TR-27", "TR-28", "all")
+@pytest.mark.ocpi("TR-07", "all")
 def test_a_tariff_is_put_read_and_deleted_over_http(version, call):
     body = example("tariff", version)
     assert code(call("PUT", PATH, body, version)) == (201, 1000)

@@ -24,6 +24,7 @@ def test_a_card_in_order_may_charge_and_the_grant_has_a_reference(partner, make_
     assert (kept.location_id, kept.evse_uids, kept.reason) == ("LOC-A", ["1"], "driver and card are in order")
 
 
+@pytest.mark.ocpi("TOK-09")
 def test_a_card_is_found_whatever_the_case_of_its_uid(partner, make_token, now):
     make_token("04AbCd")
     assert authorize(partner_id=partner.pk, uid="04aBcD", now=now).is_grant

@@ -22,6 +22,7 @@ def crawl(query, now):
     return pages
 
 
+@pytest.mark.ocpi("TR-16")
 def test_tokens_come_in_the_order_they_were_made(make_token, now):
     made = [make_token(uid).uid for uid in ("Z1", "A2", "M3")]
     assert uids(read_page({}, 1, now)) == made
@@ -49,6 +50,7 @@ def test_a_token_that_changes_during_a_crawl_hides_no_other(make_token, now):
 
 
 @pytest.mark.ocpi("TR-14")
+@pytest.mark.ocpi("TR-17")
 def test_a_plain_offset_works_and_beyond_the_end_is_nothing(make_token, now):
     made = [make_token().uid for _ in range(3)]
     assert uids(read_page({"offset": "1"}, 1, now)) == made[1:]

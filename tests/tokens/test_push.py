@@ -71,6 +71,7 @@ def test_a_partner_gets_the_whole_token_and_it_is_confirmed(cpo, make_due, now, 
     assert (delivery.confirmed_version, delivery.confirmed_at, delivery.due_at) == (1, now, None)
 
 
+@pytest.mark.ocpi("TR-32")
 def test_many_changes_are_one_message_with_the_last_state(cpo, make_due, now, us):
     token = make_due("04AB")
     for number in range(5):
@@ -121,6 +122,7 @@ def test_a_silent_partner_is_asked_once_and_all_of_its_tokens_wait(cpo, make_due
     assert push_due(now + 2 * SECOND, us)["confirmed"] == 5
 
 
+@pytest.mark.ocpi("TR-33")
 def test_a_lost_reply_costs_a_repetition(cpo, make_due, now, us):
     cpo.fault("lost_reply", module="tokens", times=1)
     make_due()

@@ -6,8 +6,9 @@ import pytest
 from django.utils import timezone
 
 from apps.partners import credentials
-from apps.partners.models import CredentialsToken
+from apps.partners.models import CredentialsToken, Party
 from apps.tokens.models import Authorization, Token
+from tests.partners.mirrors import example
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -119,6 +120,7 @@ def test_2_1_1_lists_the_contract_as_auth_id(call, make_token):
     assert (told["auth_id"], "country_code" in told) == (token.contract.contract_id, False)
 
 
+@pytest.mark.ocpi("TR-17")
 def test_wrong_parameters_are_named(call):
     answer = call("GET", "tokens?limit=abc&date_from=yesterday")
     assert (answer.status_code, answer.json()["status_code"]) == (200, 2001)
@@ -138,3 +140,34 @@ def test_strangers_learn_nothing(call, make_token):
         answer = call(method, path, headers={"Authorization": "Token c3RyYW5nZXI="})
         assert (answer.status_code, "04AB" in answer.text) == (401, False)
     assert not Authorization.objects.exists()
+
+
+class TestPlaces:
+    VERSIONS = ("2.1.1", "2.2.1", "2.3.0")
+
+    @pytest.mark.parametrize("version", VERSIONS)
+    @pytest.mark.ocpi("TOK-04", "TR-12", "all")
+    def test_whoever_must_say_where_and_does_not_is_told_so(self, version, call, partner, make_token):
+        make_token("04AB")
+        partner.wants_place = True
+        partner.save()
+        answer = call("POST", "tokens/04AB/authorize", version)
+        assert (answer.status_code, answer.json()["status_code"], "data" in answer.json()) == (200, 2002, False)
+        assert "location_id" in answer.json()["status_message"]
+        told = call("POST", "tokens/04AB/authorize", version, json={"location_id": "L1"}).json()
+        assert (told["status_code"], told["data"]["allowed"]) == (1000, "ALLOWED")
+
+    @pytest.mark.parametrize("version", VERSIONS)
+    @pytest.mark.ocpi("TOK-06", "all")
+    def test_a_place_that_is_closed_broken_private_or_unknown_refuses_nobody(self, version, call, partner, make_token):
+        make_token("04AB")
+        Party.objects.create(country_code="SE", party_id="LAD", partner=partner)
+        closed = {"period_begin": "2020-01-01T00:00:00Z", "period_end": "2090-01-01T00:00:00Z"}
+        hours = {"twentyfourseven": False, "regular_hours": [], "exceptional_closings": [closed]}
+        place = example("location", version, opening_times=hours, charging_when_closed=False)
+        place["evses"][0]["status"] = "OUTOFORDER"
+        place |= {} if version == "2.1.1" else {"publish": False}
+        assert call("PUT", "locations/SE/LAD/LOC-7", version, json=place).json()["status_code"] == 1000
+        for where in ({"location_id": "LOC-7", "evse_uids": ["LAD-7-1"]}, {"location_id": "NOWHERE"}):
+            told = call("POST", "tokens/04AB/authorize", version, json=where).json()["data"]
+            assert (told["allowed"], told["location"]) == ("ALLOWED", where)

@@ -11,7 +11,7 @@ from unfold.enums import ActionVariant
 from apps.charging import commands
 from apps.charging.forms import ConnectorForm, ReservationForm, StartForm
 from apps.charging.models import Command
-from apps.locations.admin import STATUSES, PartyFilter, connector
+from apps.locations.admin import STATUSES, PartyFilter, connector, prices_at
 from apps.locations.models import Evse
 from apps.staff.office import Record, Refused, Table, act, badge, go, link, moment, url_of
 
@@ -193,7 +193,8 @@ class EvseAdmin(Record):
         return follow(request, lambda now, by: commands.request_unlock(connector, now, by=by))
 
     def get_tables(self, request, evse):
-        rows = ([one.ocpi_id, connector(one)] for one in evse.connectors.all()[:50])
+        prices = prices_at(evse.location, [evse], timezone.now())
+        rows = ([one.ocpi_id, connector(one, prices)] for one in evse.connectors.all()[:50])
         yield Table("Connectors", Evse, ["Id", "Kind"], rows)
         at = {"location_id": evse.location.ocpi_id, "evse_uid": evse.uid}
         yield commands_table(Command.objects.filter(party=evse.location.party_id, **at))
