@@ -1,7 +1,7 @@
 # Every target is one line in front of Python. DATA_DIR (default .local) holds everything that running leaves behind.
 PYTHON = .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-check demo-reset run stop test approve trust lint bench lists ocpi-matrix requirements
+.PHONY: help setup demo demo-check demo-reset run stop test approve trust lint bench lists ocpi-matrix breakages requirements
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 22
@@ -44,6 +44,9 @@ lists: setup ## write docs/security-controls.md and docs/urls.md from the code
 
 ocpi-matrix: setup ## write docs/ocpi.md: which requirement of OCPI is shown by which tests, per version
 	@$(PYTHON) -m tests.ocpi.requirements
+
+breakages: setup ## break what speaks with partners, line by line in a copy, and see that a test notices; ONLY=tokens chooses
+	@$(PYTHON) -m tests.breakages $(ONLY)
 
 requirements: ## pin what requirements*.in ask for, with hashes
 	@python3 -m emsp.install requirements
