@@ -39,6 +39,7 @@ from apps.billing.parties import missing_of_seller
 from apps.charging.models import Cdr, Command, Session
 from apps.drivers.models import Account, Contract, Driver
 from apps.locations.models import Location
+from apps.onboarding.models import Report
 from apps.partners.health import is_silent, with_silent_feeds
 from apps.partners.models import Alarm, CredentialsToken, Exchange, Feed, Partner, Party, Quarantined
 from apps.staff.models import User
@@ -416,6 +417,7 @@ NAVIGATION = {
     "Partners": [
         ("Partners", Partner, "hub"),
         ("Parties", Party, "badge"),
+        ("Readiness reports", Report, "fact_check"),
         ("Alarms", Alarm, "notification_important"),
         ("Quarantine", Quarantined, "medical_services"),
         ("Messages", Exchange, "swap_horiz"),

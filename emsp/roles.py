@@ -22,7 +22,7 @@ TRAIL = ("tokens.authorization", "charging.session", "charging.sessionperiod", "
 PARTNERS = (
     "partners.partner", "partners.party", "partners.feed", "partners.endpoint", "partners.exchange", "partners.quarantined",
     "partners.alarm",
-    "partners.credentialstoken", "tokens.tokendelivery",
+    "partners.credentialstoken", "tokens.tokendelivery", "onboarding.report", "onboarding.clearance",
 )  # fmt: skip
 DOCUMENTS = ("billing.invoice", "billing.invoiceline", "billing.taxsubtotal", "billing.payment", "billing.document")
 SALES = ("billing.plan", "billing.planprice", "billing.subscription", "billing.charge")
@@ -37,9 +37,9 @@ ROLES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "operations": {
         "view": (*DRIVERS, *TRAIL, *CHARGING, *PARTNERS, "tariffs.tariffrevision", "billing.payable", *HEALTH),
-        "add": ("partners.partner", "tokens.token", "charging.command"),
+        "add": ("partners.partner", "tokens.token", "charging.command", "onboarding.report", "onboarding.clearance"),
         "change": ("partners.partner", "partners.party", "partners.feed", "partners.quarantined",
-                   "partners.alarm", "charging.finding"),
+                   "partners.alarm", "charging.finding", "onboarding.clearance"),
     },
     "finance": {
         "view": (*DRIVERS, *CHARGING, *DOCUMENTS, *SALES, *BOOKS, *HEALTH),

@@ -1,72 +1,22 @@
 """Issued documents as PDF/A: rendered once from frozen data by Typst, then the same bytes for ever (BIL-75, BIL-80)."""
 
 import hashlib
-import json
 from datetime import datetime, timedelta
-from functools import cache
-from pathlib import Path
-from threading import Lock
 
 import typst
+
+from apps.typesetting import typeset
 
 from .models import Document, Invoice
 from .wording import folder, worded
 
 LEASE = timedelta(minutes=5)
 BATCH = 20
-STANDARD = "a-3b"
-"""PDF/A-3: readable in ten years, and it may carry the e-invoice that comes later."""
 
 
 def render(invoice: Invoice) -> bytes:
     """The document as PDF/A-3b; the same invoice gives the same page on every machine: fonts are our own."""
-    page = worded(invoice, list(invoice.lines.all()))
-    try:
-        return _compiled(page)
-    except typst.TypstError as error:
-        if NO_GLYPH not in str(error):
-            raise
-        return _compiled(in_our_letters(page))
-
-
-NO_GLYPH = "could not be displayed"
-OURS = ((0x20, 0x4FF), (0x1E00, 0x1FFF), (0x2010, 0x2027), (0x2030, 0x205E), (0x2070, 0x20C0), (0x2200, 0x22FF))
-"""Ranges of which our fonts have every letter: Latin, Greek, Cyrillic, marks and signs."""
-BLANKS = "\n\u00a0\u2009\u202f"
-
-
-def in_our_letters(said):
-    """What our fonts lack as U+FFFD: PDF/A allows no missing letter, and an emoji in the name of a place must not keep
-    an issued invoice from its customer (trust S37)."""
-    if isinstance(said, dict):
-        return {name: in_our_letters(part) for name, part in said.items()}
-    if isinstance(said, (list, tuple)):
-        return [in_our_letters(part) for part in said]
-    return _lettered(said) if isinstance(said, str) else said
-
-
-def _lettered(text: str) -> str:
-    return "".join(letter if _is_ours(letter) else "\N{REPLACEMENT CHARACTER}" for letter in text)
-
-
-def _is_ours(letter: str) -> bool:
-    code = ord(letter)
-    return letter in BLANKS or (letter.isprintable() and any(first <= code <= last for first, last in OURS))
-
-
-def _compiled(page: dict) -> bytes:
-    with _one_at_a_time:
-        return _compiler(folder()).compile(sys_inputs={"data": json.dumps(page)}, pdf_standards=STANDARD)
-
-
-@cache
-def _compiler(templates: Path) -> typst.Compiler:
-    """Of this process: it has read fonts and template."""
-    fonts = typst.Fonts(include_system_fonts=False, font_paths=[str(templates / "fonts")])
-    return typst.Compiler(str(templates / "invoice.typ"), root=str(templates), font_paths=fonts)
-
-
-_one_at_a_time = Lock()
+    return typeset(folder() / "invoice.typ", worded(invoice, list(invoice.lines.all())))
 
 
 def waiting(now: datetime) -> int:

@@ -16,8 +16,7 @@ from apps.work import Clock, ring
 log = logging.getLogger(__name__)
 
 CHECKS: tuple[Check, ...] = (*connection.CHECKS, *lists.CHECKS, *charging.CHECKS)
-TITLES = {check.key: check.title for check in CHECKS}
-PASSED, FAILED, UNTRIED = "passed", "failed", "not tried"
+OUTCOMES = PASSED, FAILED, UNTRIED = "passed", "failed", "not tried"
 
 LEASE = timedelta(hours=1)
 """Longer than any one line takes: each renews it."""

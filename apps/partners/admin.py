@@ -11,6 +11,9 @@ from unfold.enums import ActionVariant
 from apps import marks
 from apps.ocpi import objects
 from apps.ocpi.errors import InvalidObject, OcpiError, PeerFailed
+from apps.onboarding import live, readiness
+from apps.onboarding.admin import clearances_table, live_badge, reports_table
+from apps.onboarding.forms import CheckForm, LiveForm
 from apps.staff.office import (
     Conditions,
     Page,
@@ -24,6 +27,7 @@ from apps.staff.office import (
     format_html_comma,
     go,
     indented,
+    is_of_one,
     link,
     long,
     moment,
@@ -111,20 +115,23 @@ class PartnerAdmin(Page):
         "connected_at",
         "created_at",
         "known_cards",
+        "live_since",
     ]
     fieldsets = [
-        (None, {"fields": [("name", "role"), ("state_badge", "parties_of", "known_cards")]}),
+        (None, {"fields": [("name", "role"), ("state_badge", "parties_of", "known_cards"), "live_since"]}),
         ("Connection", {"fields": [("version", "versions_url", "connected_at"), ("token_form", "is_private")]}),
         ("Its calls", {"fields": [("pace", "wants_place")]}),
     ]
     inlines = [FeedInline]
     actions_list = ["connect"]
     actions_detail = [
-        "pull_now", "push_now", {"title": "Connection", "icon": "key", "items": ["invite_again", "renew", "disconnect"]},
+        "pull_now", "push_now", "check_readiness", {"title": "Live", "icon": "rocket_launch", "items": ["go_live", "end_live"]},
+        {"title": "Connection", "icon": "key", "items": ["invite_again", "renew", "disconnect"]},
     ]  # fmt: skip
 
     def get_queryset(self, request):
-        rows = super().get_queryset(request).prefetch_related("parties", "feeds")
+        listed = () if is_of_one(request) else ("feeds",)
+        rows = super().get_queryset(request).prefetch_related("parties", *listed)
         waiting = Count("quarantined", filter=Q(quarantined__state=Quarantined.State.OPEN))
         return rows.annotate(waiting=waiting)
 
@@ -155,8 +162,19 @@ class PartnerAdmin(Page):
         )
         return f"knows {told['known']} of {told['all']} cards as they are" if told["all"] else "none told"
 
+    @display(description="Live")
+    @once
+    def live_since(self, partner):
+        return live_badge(next((one for one in self.clearances(partner) if not one.ended_at), None))
+
+    @once
+    def clearances(self, partner):
+        return list(partner.clearances.select_related("report")[:5])
+
     def get_tables(self, request, partner):
         yield alarms_table(partner)
+        yield reports_table(partner)
+        yield clearances_table(self.clearances(partner))
         yield quarantined_table(partner)
         yield exchanges_table(partner)
         rows = (
@@ -222,6 +240,33 @@ class PartnerAdmin(Page):
         waiting = partner.deliveries.filter(due_at__isnull=False).update(due_at=now)
         ring(PUSH)
         return f"{max(added, waiting)} cards are on their way." if added or waiting else f"{partner} knows all cards."
+
+    @act("Check", permission="onboarding.add_report", icon="fact_check", form=CheckForm,
+         question="A worker really calls it, line by line, and charges where you name a card and an EVSE.")  # fmt: skip
+    def check_readiness(self, request, partner, form):
+        try:
+            report = readiness.order(partner, timezone.now(), requested_by=str(request.user), **form.wishes)
+        except readiness.CannotCheck as error:
+            raise Refused(f"{error}.") from error
+        return go(request, url_of(report))
+
+    @act("Go live", permission="onboarding.add_clearance", icon="rocket_launch", form=LiveForm,
+         question="It needs a readiness report that passed, or your word.")  # fmt: skip
+    def go_live(self, request, partner, form):
+        try:
+            live.begin(partner, str(request.user), timezone.now(), reason=form.cleaned_data["reason"])
+        except live.CannotGoLive as error:
+            raise Refused(f"{error}.") from error
+        return f"{partner} is live."
+
+    @act("No longer live", permission="onboarding.change_clearance", icon="undo",
+         question="It goes on to be called and taken from; the office goes by this.")  # fmt: skip
+    def end_live(self, request, partner, form):
+        try:
+            live.end(partner, str(request.user), timezone.now())
+        except live.CannotGoLive as error:
+            raise Refused(f"{error}.") from error
+        return f"{partner} is no longer live."
 
     @act("Renew tokens", permission="partners.change_partner", icon="key",
          question="Both sides get new tokens, and their endpoints are read anew.")  # fmt: skip

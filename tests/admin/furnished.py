@@ -11,6 +11,7 @@ from apps.drivers.models import Account, Contract, Driver
 from apps.locations.models import Connector, Evse, Location
 from apps.ocpi.errors import Problem
 from apps.ocpi.versions import VERSIONS
+from apps.onboarding.models import Clearance, Report
 from apps.partners import credentials, quarantine
 from apps.partners.models import Alarm, CredentialsToken, Endpoint, Exchange, Feed, Partner, Party, Quarantined
 from apps.partners.taking import take
@@ -157,6 +158,18 @@ def tell(partner, card, number):
         last_at=NOW,
         settled_at=NOW if number else None,
     )
+    line = {"check": "versions", "title": "Versions", "demands": "VER-01", "outcome": "failed", "reason": HOSTILE}
+    made = {
+        "requested_at": NOW,
+        "finished_at": NOW,
+        "outcome": "FAILED",
+        "lines": [line | {"took_s": 0.1}],
+        "checks": 27,
+    }
+    Report.objects.create(partner=partner, version="2.2.1", requested_by="eva", **made)
+    ended = {} if number else {"ended_at": NOW, "ended_by": "eva"}
+    if number < 2:
+        Clearance.objects.create(partner=partner, reason=HOSTILE, by="eva", at=NOW, **ended)
     token = {"token": card, "token_uid": card.uid, "token_type": card.type}
     Authorization.objects.create(
         partner=partner, allowed="ALLOWED", reason="in order", at=NOW, location_id=HOSTILE, **token

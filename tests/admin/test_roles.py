@@ -9,6 +9,7 @@ from apps.billing.models import Invoice, InvoiceRun, Payment, VatRate
 from apps.charging.models import Cdr, Command, Session
 from apps.drivers.models import Contract, Driver
 from apps.locations.models import Evse
+from apps.onboarding.models import Report
 from apps.partners.models import Alarm, Partner, Party, Quarantined
 from apps.staff.office import Record, url_of
 from apps.tokens.models import Token
@@ -37,12 +38,18 @@ ACTS = {
     "partners_partner_invite_again": (Partner, {"operations"}),
     "partners_partner_pull_now": (Partner, {"operations"}),
     "partners_partner_push_now": (Partner, {"operations"}),
+    "partners_partner_check_readiness": (Partner, {"operations"}),
+    "partners_partner_go_live": (Partner, {"operations"}),
+    "partners_partner_end_live": (Partner, {"operations"}),
+    "onboarding_report_html": (Report, {"operations", "auditor"}),
+    "onboarding_report_pdf": (Report, {"operations", "auditor"}),
     "partners_partner_renew": (Partner, {"operations"}),
     "partners_partner_disconnect": (Partner, {"operations"}),
     "partners_party_approve": (Party, {"operations"}),
     "partners_party_reject": (Party, {"operations"}),
     "partners_alarm_settle": (Alarm, {"operations"}),
     "partners_quarantined_mend": (Quarantined, {"operations"}),
+    "partners_quarantined_rehearse": (Quarantined, {"operations"}),
     "partners_quarantined_retry": (Quarantined, {"operations"}),
     "partners_quarantined_dismiss": (Quarantined, {"operations"}),
     "locations_evse_start": (Evse, {"support", "operations"}),

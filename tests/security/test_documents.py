@@ -2,6 +2,7 @@
 
 import pytest
 
+from apps import typesetting
 from apps.billing import invoicing, rendering
 from apps.billing.models import Invoice
 from tests.billing.charged import NOW, OCTOBER, World
@@ -38,9 +39,9 @@ def test_no_text_keeps_a_document_from_being_made(text):
 
 def test_our_fonts_have_what_we_say_they_have():
     """Every letter that is kept when others are not shown."""
-    letters = "".join(letter for letter in map(chr, range(0x20, 0x2300)) if rendering._is_ours(letter))
+    letters = "".join(letter for letter in map(chr, range(0x20, 0x2300)) if typesetting._is_ours(letter))
     assert len(letters) > 1500
-    assert rendering.in_our_letters(letters) == letters
+    assert typesetting.in_our_letters(letters) == letters
     world = World()
     account = world.account("A")
     for start in range(0, len(letters), 200):
@@ -49,4 +50,4 @@ def test_our_fonts_have_what_we_say_they_have():
     invoice = Invoice.objects.get()
     page = rendering.worded(invoice, list(invoice.lines.all()))
     assert letters[300:350] in str(page)
-    assert rendering._compiled(rendering.in_our_letters(page)).startswith(b"%PDF")
+    assert typesetting.typeset(rendering.folder() / "invoice.typ", typesetting.in_our_letters(page)).startswith(b"%PDF")
