@@ -260,7 +260,9 @@ def make_admin() -> str | None:
     return password
 
 
-WITHOUT_DATABASE = {"help", "version", "--help", "--version", "check", "collectstatic", "findstatic", "diffsettings"}
+WITHOUT_DATABASE = {
+    "help", "version", "--help", "--version", "check", "collectstatic", "findstatic", "diffsettings", "simulate",
+}  # fmt: skip
 WITHOUT_TABLES = {"migrate", "makemigrations", "showmigrations", "sqlmigrate", "squashmigrations", "optimizemigration"}
 
 

@@ -1,4 +1,4 @@
-"""python -m apps.simulator --data-dir DIR [--port N] [--seed 1] [--month YYYY-MM] [--clock-off HOURS] [--versions 2.2.1]"""
+"""python -m apps.simulator --data-dir DIR [--port N] [--seed 1] [--month YYYY-MM] [--versions 2.2.1] [--fault NAME] …"""
 
 import argparse
 import json
@@ -7,6 +7,7 @@ import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from apps.simulator.cpo import World
 from apps.simulator.dialects import HOME
@@ -20,10 +21,13 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    for name, how in map(_fault, options.fault):
+        simulator.fault(name, **how)
     with simulator:
         sys.stdout.write(
             f"simulated CPO at {simulator.versions_url}, seed {options.seed}, data in {options.data_dir}\n"
         )
+        sys.stdout.write(_for_people(simulator) if options.for_people else "")
         sys.stdout.flush()
         stop.wait()
     return 0
@@ -43,8 +47,28 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--evses", type=int, default=200)
     parser.add_argument("--clock-off", type=float, default=0, help="hours our clock is ahead of everybody's")
     parser.add_argument("--versions", default=HOME, help="of OCPI, with commas; 2.1.1 only with --countries SE")
+    parser.add_argument(
+        "--fault", action="append", default=[], metavar="NAME[:JSON]", help="see faults.py; may be given several times"
+    )
+    parser.add_argument("--for-people", action="store_true", help="say how to connect, and how to pull its strings")
     parser.add_argument("--countries", default="SE,DE", help="one party for each")
     return parser.parse_args()
+
+
+def _fault(written: str) -> tuple[str, dict[str, Any]]:
+    """`status:{"value": 500, "module": "cdrs", "chance": 0.2}`"""
+    name, _, how = written.partition(":")
+    return name, json.loads(how or "{}")
+
+
+def _for_people(simulator: Simulator) -> str:
+    """Its token A is nobody's secret: it holds no object of anybody."""
+    return (
+        f"  versions URL  {simulator.versions_url}\n"
+        f"  token A       {simulator.token_a()}\n"
+        f"  strings       POST {simulator.url}/control/play, /control/fault, … with the header\n"
+        f"                X-Control-Key: {simulator.control_key}\n"
+    )
 
 
 def _open(options: argparse.Namespace, world: World) -> Simulator:
