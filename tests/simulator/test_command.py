@@ -47,4 +47,4 @@ def test_people_are_told_how_to_connect_with_it_and_how_to_pull_its_strings(tmp_
         assert program.wait(timeout=20) == 0
     key = (tmp_path / "simulated" / "control.key").read_text()
     assert "token A" in said[2] and key in said[4]
-    assert [path.name for path in tmp_path.iterdir()] == ["simulated"]
+    assert {path.name for path in tmp_path.iterdir()} == {"keys.json", "simulated"}
