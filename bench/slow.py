@@ -15,19 +15,21 @@ from apps.ocpi.versions import VERSIONS
 from . import proxy, web
 from .measures import Measure
 
-CLIENTS, SECONDS, ROUNDS = 200, 4, 3
+CLIENTS, SECONDS, ROUNDS = 200, 8, 3
 WORSE = 1.2
 """How much longer the slowest one in a hundred may take."""
 
 BEGUN = b"POST /ocpi/2.2.1/cdrs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
-ASK = 'function request() return wrk.format("POST", lines[math.random(#lines)], headers) end'
+ASK = 'function request() return wrk.format("POST", lines[math.random(#lines)], headers) end\n'
+UNHURRIED = ASK + "function delay() return math.random(40, 80) end\n"
+"""Milliseconds between an answer and the next question: a machine at its limit says nothing about who slows it down."""
 
 
 def measure(token: str, uids: list[str], folder: Path) -> Iterator[Measure]:
     """Rates are one over the time of the slowest one in a hundred: what 200 slow clients cost the others."""
     if not proxy.nginx():
         raise SystemExit("make bench needs nginx for the proxy: apt-get install nginx")
-    script, alone, beside = asking(token, uids, folder), [], []
+    script, alone, beside = asking(token, uids, folder, UNHURRIED), [], []
     with web.served(folder) as url, proxy.proxied(folder / "nginx", url.removeprefix("http://")) as port:
         for _ in range(ROUNDS):
             alone.append(slowest(f"https://127.0.0.1:{port}", script))
@@ -39,22 +41,22 @@ def measure(token: str, uids: list[str], folder: Path) -> Iterator[Measure]:
     )  # fmt: skip
 
 
-def asking(token: str, uids: list[str], folder: Path) -> Path:
+def asking(token: str, uids: list[str], folder: Path, how: str = ASK) -> Path:
     """The script of somebody who asks for one card after the other."""
     script, lines = folder / "asking.lua", folder / "lines"
     lines.write_text("\n".join(f"/ocpi/{web.VERSION}/tokens/{uid}/authorize" for uid in uids))
     header = VERSIONS[web.VERSION].authorization(token)
-    script.write_text(web.HEAD.format(token=header, lines=lines) + ASK)
+    script.write_text(web.HEAD.format(token=header, lines=lines) + how)
     return script
 
 
-def slowest(url: str, script: Path) -> float:
+def slowest(url: str, script: Path, seconds: int = SECONDS) -> float:
     """Seconds below which 99 of 100 are answered."""
     command = [
         web.wrk(),
         "-t2",
         f"-c{web.CONNECTIONS}",
-        f"-d{SECONDS}s",
+        f"-d{seconds}s",
         "--latency",
         "-s",
         script,
