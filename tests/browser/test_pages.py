@@ -30,18 +30,26 @@ def pages():
             yield url_of(row)
 
 
-def faults_of(page, contrast=True) -> list[str]:
-    """What is wrong with how a page shows. Colours take axe longer than all else together."""
+def faults_of(page) -> list[str]:
+    """What is wrong with how a page shows."""
+    return [*misfits_of(page), *barriers_of(page)]
+
+
+def misfits_of(page) -> list[str]:
     wider = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     tall = page.evaluate("Math.max(0, ...[...document.querySelectorAll('tbody tr')].map(row => row.offsetHeight))")
-    options = {"resultTypes": ["violations"], "rules": {"color-contrast": {"enabled": contrast}}}
-    found = Axe().run(page, options=options).response["violations"]
-    grave = [rule for rule in found if rule["impact"] in GRAVE]
     return [
         *([f"{wider} pixels too wide"] if wider > 0 else []),
         *([f"a row is {tall} pixels high"] if tall > TALLEST and page.viewport_size == DESK else []),
-        *(f"{rule['impact']}: {rule['id']} {rule['nodes'][0]['html'][:200]}" for rule in grave),
     ]
+
+
+def barriers_of(page, contrast=True) -> list[str]:
+    """What keeps somebody from using it. Colours take axe longer than all else together."""
+    options = {"resultTypes": ["violations"], "rules": {"color-contrast": {"enabled": contrast}}}
+    found = Axe().run(page, options=options).response["violations"]
+    grave = [rule for rule in found if rule["impact"] in GRAVE]
+    return [f"{rule['impact']}: {rule['id']} {rule['nodes'][0]['html'][:200]}" for rule in grave]
 
 
 @either
@@ -53,8 +61,9 @@ def test_every_page_is_fit_to_be_used_whatever_partners_write(visit, viewport):
     for number, url in enumerate(pages()):
         answer = page.goto(url)
         assert answer.status == 200, url
-        contrast = number % 2 == (viewport == DESK)  # colours are the same on both
-        faults += [f"{url}: {fault}" for fault in faults_of(page, contrast)]
+        faults += [f"{url}: {fault}" for fault in misfits_of(page)]
+        if viewport == DESK or number % 3 == 0:  # the page is the same, laid out otherwise
+            faults += [f"{url}: {fault}" for fault in barriers_of(page, contrast=number % 2 == 0)]
     assert not faults, "\n".join(faults)
 
 
