@@ -1,6 +1,5 @@
 """A mobility provider of a given size, and the bodies its charge point operator sends."""
 
-import json
 import random
 from datetime import UTC, date, datetime, timedelta
 
@@ -136,7 +135,3 @@ def _cdr(like: dict, number: int, card: dict[str, str], dice: random.Random) -> 
         "total_energy": round(dice.uniform(3, 60), 3),
     }
     return like | times | own
-
-
-def spec_cdr_text() -> str:
-    return json.dumps(cdr_like(), default=str)

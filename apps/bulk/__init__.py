@@ -51,11 +51,10 @@ class Upsert:
     @cached_property
     def sql(self) -> str:
         table, incoming = self.model._meta.db_table, ", ".join(f'"{field.column}"' for field in self._fields)
-        arrays = ", ".join(f"%b::{kind}[]" for kind in self._kinds)
         returned = ", ".join([*(f'old."{self._column(column)}"' for column in self.returning), "(old.xmax = 0)"])
         return (
             f'INSERT INTO "{table}" AS old ({incoming}) '
-            f"SELECT * FROM unnest({arrays}) "
+            f"SELECT * FROM unnest({as_parameters(self._kinds)}) "
             f"ON CONFLICT ({self.target}) {self._action()} RETURNING {returned}"
         )
 
@@ -79,6 +78,11 @@ class Upsert:
     @cached_property
     def _preparations(self) -> list[Callable[[Sequence], list]]:
         return [_preparation(field) for field in self._fields]
+
+
+def as_parameters(kinds: Iterable[str]) -> str:
+    """The SQL of what `as_arrays` gives, to be put into unnest()."""
+    return ", ".join(f"%b::{kind}[]" for kind in kinds)
 
 
 def as_arrays(kinds: Iterable[str], columns: Iterable[Sequence]) -> list:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from apps.bulk import as_arrays, as_json, run_prepared
+from apps.bulk import as_arrays, as_json, as_parameters, run_prepared
 from apps.charging.matching import CONTRACT, JOINS, TOKEN, link_credits
 from apps.charging.models import Cdr
 from apps.charging.zones import zone_of
@@ -38,9 +38,7 @@ KINDS = (*EVIDENCE.values(), "text")
 """And of the zone, which follows them."""
 
 ONE = f"SELECT {', '.join(f'%b::{kind}' for kind in KINDS)}, 1"
-MANY = f"""SELECT * FROM unnest(
-    {", ".join(f"%b::{kind}[]" for kind in KINDS)}
-) WITH ORDINALITY"""
+MANY = f"SELECT * FROM unnest({as_parameters(KINDS)}) WITH ORDINALITY"
 
 
 def _accept(source: str) -> str:

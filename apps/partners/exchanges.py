@@ -51,7 +51,6 @@ CARD = re.compile(rb'("(?:uid|auth_id|contract_id|visual_number|group_id)"\s*:\s
 CARD_IN_URL = re.compile(r"(/tokens/(?:[^/?]+/[^/?]+/)?)([^/?]+)(?=/authorize|$|\?)")
 
 OBJECT_IN_URL = re.compile(r"/(?:locations|sessions|tariffs|tokens)/[^/]{2}/[^/]{3}/([^/]+)|/tokens/([^/]+)/authorize")
-LONGEST_ID = 255
 
 USUAL_LIFE = timedelta(days=30)
 LIVES = {"cdrs": timedelta(days=90), "locations": timedelta(days=7)}
@@ -95,7 +94,7 @@ class Said(NamedTuple):
         object_id = unquote(named[1] or named[2]).replace("\x00", "\ufffd") if named else ""
         if self.module == "cdrs" and self.method == "POST":
             object_id = quarantine.id_of(self.request_body)
-        return self._replace(object_id=object_id[:LONGEST_ID])
+        return self._replace(object_id=object_id[: quarantine.LONGEST_ID])
 
     def bounded(self) -> "Said":
         """Of what we asked for only the beginning: it may be page after page."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 from django.db import models
 
-from apps.bulk import as_arrays, run_prepared
+from apps.bulk import as_arrays, as_parameters, run_prepared
 from apps.ocpi import objects
 from apps.ocpi.versions import Version
 from apps.partners.models import Party
@@ -86,7 +86,7 @@ class Kept:
         """One row by its key at a time (`OFFSET 0`): after many were written the planner knows too little of them."""
         return f"""
 SELECT told.nth, kept.row, kept.last_updated
-FROM unnest({", ".join(f"%b::{kind}[]" for kind in ASKED)}) AS told (party_id, id, body, nth)
+FROM unnest({as_parameters(ASKED)}) AS told (party_id, id, body, nth)
 CROSS JOIN LATERAL (
     SELECT kept.{self.row} AS row, kept.last_updated, kept.version, kept.body, {self.intact} AS is_intact
     FROM {self.model._meta.db_table} kept WHERE kept.party_id = told.party_id AND upper(kept.ocpi_id) = told.id OFFSET 0
