@@ -22,7 +22,9 @@ from tests.deploy.production import manage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DEPLOY = Path(settings.BASE_DIR) / "deploy"
-DRILL = "emsp_drill"
+DRILL = (
+    f"emsp_drill_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"  # its tests may be shared out to several processes
+)
 
 
 @pytest.fixture
