@@ -4,6 +4,7 @@ from datetime import date, datetime
 
 from django.db import IntegrityError, transaction
 
+from .calendar import today_of
 from .models import Invoice, Payment
 
 
@@ -14,7 +15,7 @@ class NotPayable(Exception):
 def mark_paid(invoice: Invoice, paid_on: date, by, now: datetime) -> Payment:
     """Note that the whole invoice was paid on a day, and who says so.
 
-    Raises NotPayable for a credit note, a day before the invoice or after today, and for one that is paid already.
+    Raises NotPayable for a credit note, a day before the invoice or after today where the company is, and for what is paid.
     """
     if reason := _unpayable(invoice, paid_on, now):
         raise NotPayable(f"{invoice}: {reason}")
@@ -30,4 +31,5 @@ def _unpayable(invoice: Invoice, paid_on: date, now: datetime) -> str:
         return "a credit note is not paid"
     if paid_on < invoice.issued_on:
         return f"was issued on {invoice.issued_on}, after {paid_on}"
-    return f"{paid_on} is still to come" if paid_on > now.date() else ""
+    is_to_come = paid_on > today_of(invoice.run.legal_entity, now)
+    return f"{paid_on} is still to come" if is_to_come else ""

@@ -1,6 +1,6 @@
 """Paid, once and by whom; and the references under which it comes in."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from stdnum import luhn as luhn_of_stdnum
@@ -41,6 +41,13 @@ def test_what_cannot_be_is_refused_with_the_reason(invoice):
     with pytest.raises(NotPayable, match="a credit note is not paid"):
         mark_paid(Invoice.objects.get(kind="CREDIT_NOTE"), date(2026, 11, 20), None, LATER)
     assert not Payment.objects.exists()
+
+
+def test_today_is_the_companys_and_not_that_of_utc(invoice):
+    late_in_the_evening = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
+    with pytest.raises(NotPayable, match="is still to come"):
+        mark_paid(invoice, date(2026, 11, 22), None, late_in_the_evening)
+    assert mark_paid(invoice, date(2026, 11, 21), None, late_in_the_evening)
 
 
 @pytest.mark.parametrize("digits", ["1", "100000001", "12345678901234567890123"])

@@ -84,7 +84,7 @@ class Chance:
 
     def pay(self):
         if invoice := self.one_of(Invoice.objects.filter(kind="INVOICE", payment=None)):
-            mark_paid(invoice, self.now.date(), User.objects.first(), self.now)
+            mark_paid(invoice, timezone.localdate(self.now), User.objects.first(), self.now)
 
     def invite(self):
         number = next(self.numbers) % 1000
