@@ -1,6 +1,6 @@
 """Every process of the platform on one machine: web, workers, beat and, for the demo, the simulated CPO.
 
-    with launch.running(simulator=True) as platform:
+    with launch.running(launch.Simulated("simulator")) as platform:
         print(platform.url)
 
 Call it before Django is set up: it finds the port, and the settings read it (decision 32).
@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,13 +41,36 @@ class Stopped(BaseException):
 LIVES = 4
 
 
+@dataclass(frozen=True)
+class Simulated:
+    """A simulated charge point operator: its name is that of its folder, its options those of apps.simulator."""
+
+    name: str
+    options: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        return local.data_dir() / self.name
+
+    def process(self, *, echo: bool) -> Process:
+        command = [sys.executable, "-m", "apps.simulator", "--data-dir", self.folder, *self.options]
+        return Process(self.name, command, log_of(self.name), echo=echo)
+
+    def answers(self) -> bool:
+        """Whether it listens at the port it wrote down; any answer is one."""
+        state = self.folder / "state.json"
+        if not state.exists():
+            return False
+        with socket.socket() as line:
+            return line.connect_ex((HOST, json.loads(state.read_text())["port"])) == 0
+
+
 @dataclass
 class Platform:
     """What runs, and where it answers."""
 
     port: int
     family: Family
-    simulator_data: Path | None = None
     admin_password: str | None = None  # known at the first start only
 
     @property
@@ -62,44 +85,30 @@ class Platform:
     def versions_url(self) -> str:
         return f"{self.url}/ocpi/versions"
 
-    @property
-    def simulator_url(self) -> str:
-        state = json.loads((self.simulator_data / "state.json").read_text())
-        return f"http://{HOST}:{state['port']}"
-
-    @property
-    def simulator_versions_url(self) -> str:
-        return f"{self.simulator_url}/ocpi/versions"
-
     def check(self) -> None:
         """Raise ProcessEnded if a process has ended."""
         self.family.check()
 
 
 @contextmanager
-def running(
-    *, simulator: bool = False, month: str | None = None, seed: int = 1, echo: bool = False
-) -> Iterator[Platform]:
-    """Start everything, yield when /readyz answers, stop what was started. With the simulator the database is a demo's.
+def running(*simulators: Simulated, echo: bool = False) -> Iterator[Platform]:
+    """Start everything, yield when all answer, stop what was started. With a simulator the database is a demo's.
 
-    `month` (YYYY-MM) and `seed` are the simulator's; `echo` shows the logs in the terminal. Raises local.Refused,
-    ServerFailed, ProcessEnded (also out of the block, when a process ends) or Stopped (INT and TERM).
+    `echo` shows the logs in the terminal. Raises local.Refused, ServerFailed, ProcessEnded (also out of the block, when
+    a process ends) or Stopped (INT and TERM).
     """
     if not local.is_local():
         raise local.Refused("SECRET_KEY or DATABASE_URL is set, so this is production: start what the Procfile names")
     with stoppable() as alarm, alone(), embedded(), closing(listen()) as listener:
         port = keep_port(listener)
-        local.mark_demo() if simulator else local.refuse_demo()
+        local.mark_demo() if simulators else local.refuse_demo()
         local.migrate()
         family = Family(local.PROJECT)
         platform = Platform(port, family, admin_password=local.make_admin())
         try:
-            for process in programs(listener, echo):
+            for process in [*programs(listener, echo), *(one.process(echo=echo) for one in simulators)]:
                 family.start(process)
-            if simulator:
-                platform.simulator_data = local.data_dir() / "simulator"
-                family.start(simulated(platform.simulator_data, month, seed, echo))
-            wait_until_ready(platform)
+            wait_until_ready(platform, simulators)
             family.watch(alarm)
             yield platform
         except Stopped:
@@ -127,11 +136,6 @@ def commands(listener: int) -> dict[str, list[str]]:
         "waits": [*worker, "-n", "waits@%h", "-c", "1", "-Q", "driver_waits"],
         "beat": [*CELERY, "beat"],
     }
-
-
-def simulated(folder: Path, month: str | None, seed: int, echo: bool) -> Process:
-    command = [sys.executable, "-m", "apps.simulator", "--data-dir", folder, "--seed", seed]
-    return Process("simulator", [*command, *(["--month", month] if month else [])], log_of("simulator"), echo=echo)
 
 
 def log_of(name: str) -> Path:
@@ -222,9 +226,9 @@ def ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def wait_until_ready(platform: Platform) -> None:
+def wait_until_ready(platform: Platform, simulators: Sequence[Simulated]) -> None:
     deadline = time.monotonic() + PATIENCE
-    while not (answers(f"{platform.url}/readyz") and simulator_answers(platform)):
+    while not (answers(f"{platform.url}/readyz") and all(one.answers() for one in simulators)):
         platform.check()
         if time.monotonic() > deadline:
             raise ProcessEnded(f"not ready after {PATIENCE} seconds: see {log_of('web')}")
@@ -237,17 +241,6 @@ def answers(url: str) -> bool:
             return answer.status == 200
     except (urllib.error.URLError, OSError):
         return False
-
-
-def simulator_answers(platform: Platform) -> bool:
-    """Whether it listens at the port it wrote down; any answer is one."""
-    if not platform.simulator_data:
-        return True
-    if not (platform.simulator_data / "state.json").exists():
-        return False
-    with socket.socket() as line:
-        port = json.loads((platform.simulator_data / "state.json").read_text())["port"]
-        return line.connect_ex((HOST, port)) == 0
 
 
 def run() -> None:

@@ -229,7 +229,7 @@ def has_rows(table: str) -> bool:
 
 def forget() -> None:
     """Remove what a stopped platform has left here, except its keys and its port."""
-    for pattern in ("pg*", "valkey", "simulator", "demo", "files", "logs", "beat*", "migrated", "*.log", "admin.txt"):
+    for pattern in ("pg*", "valkey", "simulator*", "demo", "files", "logs", "beat*", "migrated", "*.log", "admin.txt"):
         for found in data_dir().glob(pattern):
             shutil.rmtree(found) if found.is_dir() else found.unlink()
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from emsp import launch, local
+from emsp.demo import cast
 
 MOST_SHOWN = 5
 
@@ -23,7 +24,7 @@ def main(seed: int, out: Path, only: str = "") -> int:
 
 def _campaign(seed: int, out: Path, only: str) -> int:
     found = []
-    with launch.running(simulator=True, seed=seed) as platform:
+    with launch.running(_operator(seed).simulated) as platform:
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emsp.settings")
         import django  # the settings are read only now: they look for the port that was just chosen
 
@@ -32,6 +33,10 @@ def _campaign(seed: int, out: Path, only: str) -> int:
             found.append(row)
             out.write_text(json.dumps(found))
     return int(any(row["verdict"] != "good" for row in found))
+
+
+def _operator(seed: int):
+    return cast.LADDNAT._replace(simulated=launch.Simulated("simulator", ("--seed", str(seed))))
 
 
 def _played(platform: launch.Platform, seed: int, only: str):
@@ -57,8 +62,8 @@ def _open(platform: launch.Platform, seed: int):
     month = (timezone.localdate().replace(day=1) - timedelta(days=1)).replace(day=1)
     world = world_of(month, dice)
     founding.found(world, story.us(), timezone.now())
-    Partner.objects.get_or_create(name=story.NAME, defaults={"pace": story.PACE})
-    stage = story.Stage(Operator(platform.simulator_data), world, local.data_dir() / "books", _say, _say)
+    Partner.objects.get_or_create(name=cast.LADDNAT.name, defaults={"pace": story.PACE})
+    stage = story.Stage((Operator(_operator(seed)),), world, local.data_dir() / "books", _say, _say)
     made = Field(platform, stage, dice)
     made.wait_for_web()
     return made

@@ -1,6 +1,5 @@
 """Where faults are played: the processes of one machine, and every hand that can be laid on them."""
 
-import json
 import os
 import random
 import signal
@@ -8,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -76,7 +74,7 @@ class Field:
     def charge(self, *, count: int = 26, pull_only: int = 0, repeat: str | None = None) -> str:
         """The operator's CDRs of a month, the odd ones among them; `repeat` sends what got no answer once more."""
         month = repeat or next(self.months)
-        self.stage.operator.ask("play", step="cdrs", month=month, count=count, pull_only=pull_only)
+        self.stage.operator.do("play", step="cdrs", month=month, count=count, pull_only=pull_only)
         return month
 
     def charge_aside(self, *, count: int = 60) -> Callable[[], None]:
@@ -99,18 +97,14 @@ class Field:
             for entry in last.values()
         )
 
-    def post(self, act: str) -> dict:
-        """An act of the operator that needs no facts."""
-        url, key = f"{self.platform.simulator_url}/control/{act}", self.platform.simulator_data / "control.key"
-        request = urllib.request.Request(url, b"{}", {"X-Control-Key": key.read_text().strip()})  # noqa: S310
-        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310  our own address
-            return json.load(answer)
-
     def fault(self, name: str, **how) -> None:
-        self.stage.operator.ask("fault", name=name, **how)
+        self.stage.operator.do("fault", name=name, **how)
+
+    def partners(self):
+        return story.partners_of(self.stage.operator)
 
     def feed(self, module: str = "cdrs") -> Feed:
-        return Feed.objects.get(partner__in=story.partners(), module=module)
+        return Feed.objects.get(partner__in=self.partners(), module=module)
 
     def want(self, module: str = "cdrs") -> None:
         from apps.partners.pull import want
@@ -270,7 +264,7 @@ class Field:
         """End every fault and wait until all is in order; seconds that took. Nobody helps but the timetable."""
         connection.close()
         self.stage.until(self.stage.operator.is_up, "the operator answers")
-        self.post("fault")
+        self.stage.operator.do("fault")
         for strike in strikes().glob("*"):
             strike.unlink(missing_ok=True)
         self.platform.check()

@@ -85,8 +85,8 @@ def effects() -> dict[str, int]:
 
 def books(stage: Stage, folder: Path) -> list[str]:
     """The demo's recount of every figure and document, from the ledger and the plan alone."""
-    check.write_files(stage.world, stage.operator.ledger, folder)
-    expected = recount.Expected(stage.world.planned(), read(stage))
+    check.write_files(stage, folder)
+    expected = recount.Expected(stage.planned(), [read(stage)])
     summary, wanted = json.loads((folder / "summary.json").read_text()), expected.summary()
     for said in (summary, wanted):
         said["CDRs"] = {name: figure for name, figure in said["CDRs"].items() if name not in NOT_COMPARED}
@@ -147,7 +147,7 @@ def _cdrs_here() -> Counter:
 def _cdrs_there(ledger: recount.Ledger) -> Counter:
     return Counter(
         (
-            f"{cdr['party']}:{key}".upper(), _plain(Decimal(cdr["kwh"])), _plain(Decimal(cdr["net"])), cdr["currency"],
+            key.upper(), _plain(Decimal(cdr["kwh"])), _plain(Decimal(cdr["net"])), cdr["currency"],
             cdr["token_uid"].upper(), cdr["credit"],
         )
         for key, cdr in ledger.cdrs().items()

@@ -26,7 +26,7 @@ from apps.simulator.emsp import Emsp
 from apps.simulator.memory import Memory
 from apps.simulator.wire import encode
 from apps.tokens.blocking import block_token, unblock_token
-from emsp.demo import sabotage, story
+from emsp.demo import cast, sabotage
 from emsp.intakes import INTAKES
 
 from . import history, spoiling
@@ -45,7 +45,7 @@ RUN = (
 """In the order in which a run writes them: before its number, with it, lines written, before the end."""
 
 HANDS = 4
-PARTY = "*".join(story.PARTY)
+PARTY = "*".join(cast.LADDNAT.party)
 SOON_S, SWAYING = 2.5, 5
 """Seconds to a 503 that lets a reader fall back (trust R26), 2 of them waited for a connection; and how many times what an
 answer takes anyway, on a machine that others use too."""
@@ -76,24 +76,26 @@ def lost_post(field: Field) -> str:
     else:
         raise NotHealed("the answer was not lost")
     _connect(field)
-    _expect(story.partners().exists(), "not connected after the second try")
+    _expect(field.partners().exists(), "not connected after the second try")
     return f"answer to our POST lost ({lost[:40]}), sent again"
 
 
 def _connect(field: Field) -> None:
-    ticket = field.stage.operator.ask("token-a")
-    handshake.connect(story.NAME, ticket["versions_url"], ticket["token"], timezone.now(), is_private=True)
+    ticket = field.stage.operator.ticket()
+    handshake.connect(cast.LADDNAT.name, ticket["versions_url"], ticket["token"], timezone.now(), is_private=True)
 
 
 def lost_answer_to_post(field: Field) -> str:
     """The operator leaves and registers anew; web dies before it answers, and the operator repeats with the same A."""
-    handshake.end(story.partners().get(), timezone.now())
-    invitation = handshake.invite(story.NAME, objects.Party(*story.PARTY), now=timezone.now(), is_private=True)
+    handshake.end(field.partners().get(), timezone.now())
+    invitation = handshake.invite(
+        cast.LADDNAT.name, objects.Party(*cast.LADDNAT.party), now=timezone.now(), is_private=True
+    )
     field.strike("POST", "credentials", sure=True)
     said = {"versions_url": invitation.versions_url, "token_a": invitation.token}
-    first = field.stage.operator.ask("register", **said)
+    first = field.stage.operator.do("register", **said)
     _expect(first["outcome"] == "UNKNOWN", f"the first answer came: {first}")
-    second = field.stage.operator.ask("register", **said)
+    second = field.stage.operator.do("register", **said)
     _expect(second["outcome"] == "OK", f"the second POST was not taken: {second}")
     return "web died after its POST was stored; sent again with token A"
 
@@ -101,28 +103,28 @@ def lost_answer_to_post(field: Field) -> str:
 def lost_put(field: Field) -> str:
     field.fault("lost_reply", module="credentials", method="PUT", times=1)
     try:
-        handshake.renew(story.partners().get(), timezone.now())
+        handshake.renew(field.partners().get(), timezone.now())
     except PeerFailed:
         field.heal()
         _expect(_told(field), "after the lost answer the operator cannot call us")
-        handshake.renew(story.partners().get(), timezone.now())
+        handshake.renew(field.partners().get(), timezone.now())
         return "answer to our PUT lost; both sides went on, then sent again"
     raise NotHealed("the answer was not lost")
 
 
 def lost_answer_to_put(field: Field) -> str:
     field.strike("PUT", "credentials", sure=True)
-    first = field.post("renew")
+    first = field.stage.operator.do("renew")
     _expect(first["outcome"] == "UNKNOWN", f"the first answer came: {first}")
     _expect(_told(field), "after the lost answer the operator cannot call us")
-    second = field.post("renew")
+    second = field.stage.operator.do("renew")
     _expect(second["outcome"] == "OK", f"the second PUT was not taken: {second}")
     return "web died after its PUT was stored; sent again"
 
 
 def _told(field: Field) -> bool:
     """Whether the operator's calls are taken."""
-    return field.stage.operator.ask("play", step="publish", locations=1, tariffs=1).get("locations OK") == 1
+    return field.stage.operator.do("play", step="publish", locations=1, tariffs=1).get("locations OK") == 1
 
 
 def _expect(holds: bool, complaint: str) -> None:
@@ -226,7 +228,7 @@ def bad_cdrs(field: Field) -> str:
 
 def states(field: Field, *modules: str) -> list[tuple[str, dict]]:
     """Module and body of every state of the operator's objects, in the order in which they were made."""
-    lines = (field.platform.simulator_data / "objects.jsonl").read_text().splitlines()
+    lines = (field.stage.operator.folder / "objects.jsonl").read_text().splitlines()
     made = [json.loads(line, parse_float=Decimal) for line in lines]
     return [(state["module"], state["body"]) for state in made if state["module"] in modules]
 
@@ -234,7 +236,7 @@ def states(field: Field, *modules: str) -> list[tuple[str, dict]]:
 @contextmanager
 def calling(field: Field) -> Iterator[Emsp]:
     """We, as the operator calls us, with what it knows after a handshake."""
-    emsp = Emsp(Memory(field.platform.simulator_data))
+    emsp = Emsp(Memory(field.stage.operator.folder))
     try:
         yield emsp
     finally:
@@ -413,7 +415,7 @@ def shuffled(field: Field) -> str:
 
     Of states with one date nobody can tell the newest: what came last counts, until a pull says what is true.
     """
-    field.stage.operator.ask("play", step="sessions", count=30)
+    field.stage.operator.do("play", step="sessions", count=30)
     sent = states(field, "sessions", "locations")
     sent += field.dice.sample(sent, len(sent) // 5)
     field.dice.shuffle(sent)

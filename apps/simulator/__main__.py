@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from apps.simulator.cpo import World
+from apps.simulator.cpo import LADDNAT, OPERATORS, World
 from apps.simulator.dialects import HOME
 from apps.simulator.server import Simulator
 
 
 def main() -> int:
     options = _options()
-    world = World.make(options.seed, options.locations, options.evses).of(*options.countries.split(","))
+    world = _world(options)
     simulator = _open(options, world)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -31,6 +31,11 @@ def main() -> int:
         sys.stdout.flush()
         stop.wait()
     return 0
+
+
+def _world(options: argparse.Namespace) -> World:
+    made = World.make(options.seed, options.locations, options.evses, OPERATORS[options.operator])
+    return made.of(*options.countries.split(","))
 
 
 def _options() -> argparse.Namespace:
@@ -51,6 +56,7 @@ def _options() -> argparse.Namespace:
         "--fault", action="append", default=[], metavar="NAME[:JSON]", help="see faults.py; may be given several times"
     )
     parser.add_argument("--for-people", action="store_true", help="say how to connect, and how to pull its strings")
+    parser.add_argument("--operator", choices=OPERATORS, default=LADDNAT.party_id, help="who it is: its party_id")
     parser.add_argument("--countries", default="SE,DE", help="one party for each")
     return parser.parse_args()
 

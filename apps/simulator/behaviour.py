@@ -140,7 +140,7 @@ class Behaviour:
         )
         self._push_session("PATCH", grown, records.completion(end, self.clock()))
         self._set_status(place, "AVAILABLE")
-        body = records.cdr(f"LAD-{session['id']}", session["id"], place, token, asked, self.clock())
+        body = records.cdr(session["id"], session["id"], place, token, asked, self.clock())
         reference = {"authorization_reference": session.get("authorization_reference")}
         told = body | {"auth_method": session["auth_method"]} | {name: is_ for name, is_ in reference.items() if is_}
         late = self.emsp.faults.met("cdrs", "POST", "late_cdr")
@@ -210,7 +210,7 @@ class Behaviour:
         told = self._authorize(uid, type, place)
         asked = records.priced(place, records.charge(rng, place, on_grid(moment(start))))
         key = f"{rng.getrandbits(48):012X}"
-        body = records.cdr(f"LAD-{key}", f"S-{key}", place, token, asked, self.clock())
+        body = records.cdr(key, f"S-{key}", place, token, asked, self.clock())
         if told["reference"]:
             body |= {"auth_method": "AUTH_REQUEST", "authorization_reference": told["reference"]}
         session = records.session(f"S-{key}", place, token, asked.stretches[0].start, told["reference"])

@@ -8,17 +8,29 @@ from typing import Any, NamedTuple
 
 from apps.simulator.places import GERMANY, SWEDEN, Site
 
-PARTY_ID = "LAD"
 MADE = "2025-01-15T08:00:00Z"
 
 COUNTRIES = {
     "SE": {"alpha3": "SWE", "zone": "Europe/Stockholm", "currency": "SEK", "vat": Decimal("25.0"), "language": "sv"},
     "DE": {"alpha3": "DEU", "zone": "Europe/Berlin", "currency": "EUR", "vat": Decimal("19.0"), "language": "de"},
 }
-OPERATORS = {
-    "SE": {"name": "LAD Laddnät Sverige", "website": "https://lad.example/se"},
-    "DE": {"name": "LAD Ladenetz Deutschland", "website": "https://lad.example/de"},
-}
+
+
+class Operator(NamedTuple):
+    """Who it is. `first_site` lets neighbours stand at other places."""
+
+    party_id: str
+    names: dict[str, str]
+    first_site: int
+
+    def described(self, country: str) -> dict[str, str]:
+        return {"name": self.names[country], "website": f"https://{self.party_id.lower()}.example/{country.lower()}"}
+
+
+LADDNAT = Operator("LAD", {"SE": "LAD Laddnät Sverige", "DE": "LAD Ladenetz Deutschland"}, 0)
+KUSTEL = Operator("KST", {"SE": "KST Kustel", "DE": "KST Küstenstrom"}, 7)
+NORDWIND = Operator("NWL", {"SE": "NWL Nordvind", "DE": "NWL Nordwind Laden"}, 11)
+OPERATORS = {operator.party_id: operator for operator in (LADDNAT, KUSTEL, NORDWIND)}
 
 
 class Place(NamedTuple):
@@ -36,19 +48,21 @@ class Place(NamedTuple):
 
 @dataclass
 class World:
+    operator: Operator
     locations: dict[str, dict[str, Any]]
     tariffs: dict[str, dict[str, Any]]
 
     @classmethod
-    def make(cls, seed: int = 1, locations: int = 60, evses: int = 200) -> "World":
+    def make(cls, seed: int = 1, locations: int = 60, evses: int = 200, operator: Operator = LADDNAT) -> "World":
         rng = random.Random(f"world {seed}")
-        tariffs = {tariff["id"]: tariff for tariff in _tariffs()}
-        sites = _choose_sites(locations)
+        tariffs = {tariff["id"]: tariff for tariff in _tariffs(operator)}
+        sites = _choose_sites(locations, operator.first_site)
         sizes = _share_out(rng, len(sites), evses)
         made = [
-            _location(rng, number, site, size) for number, (site, size) in enumerate(zip(sites, sizes, strict=True), 1)
+            _location(rng, operator, number, site, size)
+            for number, (site, size) in enumerate(zip(sites, sizes, strict=True), 1)
         ]
-        return cls({location["id"]: location for location in made}, tariffs)
+        return cls(operator, {location["id"]: location for location in made}, tariffs)
 
     @classmethod
     def small(cls, seed: int = 1) -> "World":
@@ -61,7 +75,7 @@ class World:
             {key: body for key, body in made.items() if body["country_code"] in countries}
             for made in (self.locations, self.tariffs)
         )
-        return World(*kept)
+        return World(self.operator, *kept)
 
     def places(self) -> Iterator[Place]:
         for location in self.locations.values():
@@ -78,14 +92,14 @@ class World:
         return location
 
 
-def _choose_sites(count: int) -> list[Site]:
+def _choose_sites(count: int, first: int) -> list[Site]:
     """Two of three in Sweden; one country first, then the other, as a CPO that grew would have them."""
     swedish = -(-count * 2 // 3)
-    return [*_cycle(SWEDEN, swedish), *_cycle(GERMANY, count - swedish)]
+    return [*_cycle(SWEDEN, first, swedish), *_cycle(GERMANY, first, count - swedish)]
 
 
-def _cycle(sites: tuple[Site, ...], count: int) -> Iterator[Site]:
-    for number in range(count):
+def _cycle(sites: tuple[Site, ...], first: int, count: int) -> Iterator[Site]:
+    for number in range(first, first + count):
         site, lap = sites[number % len(sites)], number // len(sites)
         yield site if not lap else site._replace(name=f"{site.name} {lap + 1}")
 
@@ -98,29 +112,29 @@ def _share_out(rng: random.Random, sites: int, evses: int) -> list[int]:
     return sizes
 
 
-def _location(rng: random.Random, number: int, site: Site, size: int) -> dict[str, Any]:
-    country = COUNTRIES[site.country]
-    key = f"{site.country}-LAD-{number:04d}"
+def _location(rng: random.Random, operator: Operator, number: int, site: Site, size: int) -> dict[str, Any]:
+    country, party_id = COUNTRIES[site.country], operator.party_id
+    key = f"{site.country}-{party_id}-{number:04d}"
     return {
         "country_code": site.country,
-        "party_id": PARTY_ID,
+        "party_id": party_id,
         "id": key,
         "publish": True,
-        "name": f"LAD {site.name}",
+        "name": f"{party_id} {site.name}",
         "address": site.address,
         "city": site.city,
         "postal_code": site.postal_code,
         "country": country["alpha3"],
         "coordinates": {"latitude": site.latitude, "longitude": site.longitude},
         "parking_type": site.parking_type,
-        "evses": [_evse(site, number, index, _has_dc(number, index)) for index in range(1, size + 1)],
+        "evses": [_evse(site, party_id, number, index) for index in range(1, size + 1)],
         "directions": [{"language": country["language"], "text": site.name}],
-        "operator": OPERATORS[site.country],
+        "operator": operator.described(site.country),
         "facilities": rng.sample(["SUPERMARKET", "CAFE", "RESTAURANT", "WIFI", "BUS_STOP"], rng.randint(0, 2)),
         "time_zone": country["zone"],
         "opening_times": _opening_times(rng, site),
         "charging_when_closed": True,
-        "energy_mix": {"is_green_energy": True, "supplier_name": "LAD Energi"},
+        "energy_mix": {"is_green_energy": True, "supplier_name": f"{party_id} Energi"},
         "last_updated": MADE,
     }
 
@@ -137,13 +151,13 @@ def _opening_times(rng: random.Random, site: Site) -> dict[str, Any]:
     return {"twentyfourseven": False, "regular_hours": hours}
 
 
-def _evse(site: Site, number: int, index: int, is_dc: bool) -> dict[str, Any]:
+def _evse(site: Site, party_id: str, number: int, index: int) -> dict[str, Any]:
     return {
         "uid": f"{site.country}{number:04d}-{index}",
-        "evse_id": f"{site.country}*{PARTY_ID}*E{number:04d}*{index}",
+        "evse_id": f"{site.country}*{party_id}*E{number:04d}*{index}",
         "status": "AVAILABLE",
         "capabilities": ["RFID_READER", "REMOTE_START_STOP_CAPABLE", "UNLOCK_CAPABLE"],
-        "connectors": _connectors(site.country, number, is_dc),
+        "connectors": _connectors(site.country, number, _has_dc(number, index)),
         "physical_reference": str(index),
         "last_updated": MADE,
     }
@@ -188,8 +202,9 @@ def _connector(key, standard, form, power_type, voltage, amperage, watts, tariff
     }
 
 
-def _tariffs() -> list[dict[str, Any]]:
-    return [tariff for country in COUNTRIES for tariff in _tariffs_of(country)]
+def _tariffs(operator: Operator) -> list[dict[str, Any]]:
+    own = {"party_id": operator.party_id}
+    return [tariff | own for country in COUNTRIES for tariff in _tariffs_of(country)]
 
 
 def _tariffs_of(country: str) -> list[dict[str, Any]]:
@@ -240,7 +255,6 @@ def _element(*components: dict[str, Any], **restrictions: Any) -> dict[str, Any]
 def _tariff(country: str, name: str, elements: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "country_code": country,
-        "party_id": PARTY_ID,
         "id": f"{country}-{name}",
         "currency": COUNTRIES[country]["currency"],
         "type": "REGULAR",

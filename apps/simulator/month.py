@@ -103,7 +103,7 @@ class Month:
         local = midnight + timedelta(hours=8 * slot.third) + self.rng.randint(0, 150) * GRID
         asked = records.priced(place, records.charge(self.rng, place, local.astimezone(UTC)))
         number = self._next_number()
-        return records.cdr(f"LAD-{number}", f"S-{number}", place, token, asked, self.made)
+        return records.cdr(number, f"S-{number}", place, token, asked, self.made)
 
     def _next_number(self) -> str:
         self._number += 1
@@ -145,8 +145,8 @@ class Month:
         place = next(place for place in self.places if place.evse["uid"] == original["cdr_location"]["evse_uid"])
         start = datetime.fromisoformat(original["start_date_time"])
         asked = records.priced(place, records.charge(self.rng, place, start))
-        key, token = f"LAD-{self._next_number()}", original["cdr_token"]
-        body = records.cdr(key, original["session_id"], place, token, asked, self.made)
+        token = original["cdr_token"]
+        body = records.cdr(self._next_number(), original["session_id"], place, token, asked, self.made)
         return body | {"auth_method": original["auth_method"]}
 
 

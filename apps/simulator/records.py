@@ -40,13 +40,15 @@ def cdr_token(token: dict[str, Any]) -> dict[str, Any]:
     return {name: token[name] for name in ("country_code", "party_id", "uid", "type", "contract_id")}
 
 
-def cdr(key: str, session_id: str, place: Place, token: dict[str, Any], asked: Bill, made: datetime) -> dict[str, Any]:
+def cdr(
+    number: str, session_id: str, place: Place, token: dict[str, Any], asked: Bill, made: datetime
+) -> dict[str, Any]:
     """(mod_cdrs, CDR object)"""
     parked = {"total_parking_time": asked.parking_hours} if asked.parking_hours else {}
     return {
         "country_code": place.country,
         "party_id": place.location["party_id"],
-        "id": key,
+        "id": f"{place.location['party_id']}-{number}",
         "start_date_time": utc(asked.stretches[0].start),
         "end_date_time": utc(asked.stretches[-1].end),
         "session_id": session_id,

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from apps.simulator.cpo import OPERATORS, PARTY_ID, World
+from apps.simulator.cpo import Operator, World
 from apps.simulator.dialects import spoken, understood
 from apps.simulator.emsp import Answer, Emsp, Offer
 from apps.simulator.memory import Memory
@@ -42,7 +42,7 @@ class Registration:
         return "stranger" if given and given in tokens else None
 
     def credentials(self, token: str, version: str) -> dict[str, Any]:
-        roles = [_role(country) for country in self.countries()]
+        roles = [_role(self.world.operator, country) for country in self.countries()]
         return spoken(version, "credentials", {"token": token, "url": self.versions_url(), "roles": roles}, {})
 
     def countries(self) -> list[str]:
@@ -120,5 +120,6 @@ class Registration:
             return False
 
 
-def _role(country: str) -> dict[str, Any]:
-    return {"role": "CPO", "business_details": OPERATORS[country], "party_id": PARTY_ID, "country_code": country}
+def _role(operator: Operator, country: str) -> dict[str, Any]:
+    named = {"country_code": country, "party_id": operator.party_id}
+    return {"role": "CPO", "business_details": operator.described(country)} | named

@@ -1,4 +1,4 @@
-"""python -m emsp.demo [--check [--sabotage N|all]]: the main job with a simulated charge point operator, and its proof."""
+"""python -m emsp.demo [--check [--sabotage N|all]]: the main job with simulated charge point operators, and its proof."""
 
 import argparse
 import os
@@ -6,6 +6,7 @@ import signal
 import sys
 
 from emsp import launch
+from emsp.demo import cast
 
 FAULTS = range(1, 9)
 
@@ -22,14 +23,14 @@ def main() -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    with launch.running(simulator=True) as platform:
+    with launch.running(*(role.simulated for role in cast.ROLES)) as platform:
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emsp.settings")
         import django  # the settings are read only now: they look for the port that was just chosen
 
         django.setup()
         from emsp.demo import theatre
 
-        stage = theatre.open_stage(platform)
+        stage = theatre.open_stage(cast.ROLES)
         is_told = theatre.perform(stage)
         if options.check or not is_told:
             return int(not (is_told and theatre.prove(stage, options.sabotage)))

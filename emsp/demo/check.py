@@ -11,17 +11,17 @@ from django.db import transaction
 from apps.billing.exports import stream
 
 from . import recount, sabotage
+from .story import Stage
 from .summary import summarise
-from .world import World
 
 
-def check(world: World, ledger: Path, folder: Path, fault: int | None = None) -> tuple[bool, str]:
+def check(stage: Stage, folder: Path, fault: int | None = None) -> tuple[bool, str]:
     """Whether everything ties out, and what the recount said. A planted fault is gone when this returns."""
     with transaction.atomic():
         if fault is not None:
             sabotage.without_guards()
-            sabotage.SABOTAGES[fault].plant(world.month)
-        write_files(world, ledger, folder)
+            sabotage.SABOTAGES[fault].plant(stage.world.month)
+        write_files(stage, folder)
         transaction.set_rollback(fault is not None)
     done = subprocess.run(
         [sys.executable, "-I", recount.__file__, str(folder)], capture_output=True, text=True, check=False
@@ -29,10 +29,12 @@ def check(world: World, ledger: Path, folder: Path, fault: int | None = None) ->
     return done.returncode == 0, (done.stdout + done.stderr).strip()
 
 
-def write_files(world: World, ledger: Path, folder: Path) -> None:
+def write_files(stage: Stage, folder: Path) -> None:
+    month = stage.world.month
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(ledger, folder / "ledger.jsonl")
-    (folder / "world.json").write_text(json.dumps(world.planned(), ensure_ascii=False))
-    (folder / "summary.json").write_text(json.dumps(summarise(world.month), ensure_ascii=False, indent=1))
+    for operator in stage.operators:
+        shutil.copy(operator.ledger, folder / operator.role.planned()["ledger"])
+    (folder / "world.json").write_text(json.dumps(stage.planned(), ensure_ascii=False))
+    (folder / "summary.json").write_text(json.dumps(summarise(month), ensure_ascii=False, indent=1))
     with (folder / "export.csv").open("wb") as file:
-        file.writelines(stream(world.month, "csv"))
+        file.writelines(stream(month, "csv"))

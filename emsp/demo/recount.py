@@ -1,8 +1,8 @@
 """Recount the demo: python recount.py FOLDER. Exit 0 if every figure ties out, 1 with each that does not.
 
 It needs nothing but Python and shares no line with the platform. From world.json (what was planned: cards, payers,
-prices) and ledger.jsonl (what the charge point operator says it sent and was told) it works out what must have come
-of it, and compares that with summary.json (what the platform says) and export.csv (what went to the books).
+prices, operators) and the ledger of each charge point operator (what it says it sent and was told) it works out what
+must have come of it, and compares that with summary.json (what the platform says) and export.csv (what went to the books).
 """
 
 import csv
@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -30,7 +31,7 @@ def shown(number) -> str:
 
 
 class Ledger:
-    """What the operator did, by kind."""
+    """What one operator did, by kind."""
 
     def __init__(self, lines: Iterator[str]):
         self.entries = defaultdict(list)
@@ -43,8 +44,9 @@ class Ledger:
         return {entry["id"]: entry for entry in self.entries[kind]}
 
     def cdrs(self) -> dict[str, dict]:
-        """What must be here: all but those that were refused for what they lack."""
-        return {key: entry for key, entry in self.last("cdr").items() if entry["fault"] != "refused"}
+        """What must be here, by party and id: all but those that were refused for what they lack."""
+        taken = (entry for entry in self.last("cdr").values() if entry["fault"] != "refused")
+        return {f"{entry['party']}:{entry['id']}": entry for entry in taken}
 
     def served(self, module: str) -> dict[str, int]:
         """Ids of what was fetched, with the number of parts where an object has parts."""
@@ -57,26 +59,27 @@ class Ledger:
 class Expected:
     """What must have come of what was planned and sent."""
 
-    def __init__(self, world: dict, ledger: Ledger):
-        self.world, self.ledger = world, ledger
+    def __init__(self, world: dict, ledgers: list[Ledger]):
+        self.world, self.ledgers = world, ledgers
         self.plans = {plan["name"]: plan for plan in world["plans"]}
         self.prefixes = {country: prefix for country, kind, prefix in world["series"] if kind == "INVOICE"}
         self.payers = {row["token_uid"].upper(): row for row in world["rows"]}
-        self.cdrs = ledger.cdrs()
+        self.cdrs = {key: cdr for ledger in ledgers for key, cdr in ledger.cdrs().items()}
         self.taken_back = self._taken_back()
         self.lines = dict(self._lines())
         self.fees = list(self._fees())
         self.documents = self._documents()
 
     def _taken_back(self) -> set[str]:
-        taken = {key: cdr["credit_reference"] for key, cdr in self.cdrs.items() if cdr["credit"]}
+        of_credit = {key: cdr for key, cdr in self.cdrs.items() if cdr["credit"]}
+        taken = {key: f"{cdr['party']}:{cdr['credit_reference']}" for key, cdr in of_credit.items()}
         return {key for pair in taken.items() for key in pair}
 
     def _lines(self) -> Iterator[tuple[str, dict]]:
         for key, cdr in self.cdrs.items():
             payer = self.payers.get(cdr["token_uid"].upper())
             if payer and key not in self.taken_back:
-                yield f"{cdr['party']}:{key}", self._line(cdr, payer)
+                yield key, self._line(cdr, payer)
 
     def _line(self, cdr: dict, payer: dict) -> dict:
         country, plan = COUNTRY[cdr["country"]], self.plans[payer["plan"]]
@@ -124,13 +127,14 @@ class Expected:
         """The same sections and names as summary.json."""
         return {
             "month": self.world["month"],
+            "operators": self._operators(),
             "published": self._published(),
             "EVSEs": self._evses(),
             "cards": self._cards(),
-            "authorizations": Counter(entry["allowed"] or "UNKNOWN" for entry in self.ledger.entries["authorization"]),
-            "sessions": Counter(entry["session_status"] for entry in self.ledger.last("session").values()),
+            "authorizations": Counter(entry["allowed"] or "UNKNOWN" for entry in self._entries("authorization")),
+            "sessions": Counter(entry["session_status"] for entry in self._last("session")),
             "CDRs": self._counts(),
-            "owed to the CPO": self._owed(),
+            "owed to CPOs": self._owed(),
             "held": {"V-20": len(self._unknown())} if self._unknown() else {},
             "invoices": self._invoices(),
             "accounts": {
@@ -139,30 +143,42 @@ class Expected:
             },
         }
 
+    def _entries(self, kind: str) -> list[dict]:
+        return [entry for ledger in self.ledgers for entry in ledger.entries[kind]]
+
+    def _last(self, kind: str) -> list[dict]:
+        return [entry for ledger in self.ledgers for entry in ledger.last(kind).values()]
+
+    def _operators(self) -> dict:
+        of_each = zip(self.world["operators"], self.ledgers, strict=True)
+        return {said["name"]: {"OCPI": said["OCPI"], "CDRs": len(ledger.cdrs())} for said, ledger in of_each}
+
     def _published(self) -> dict:
-        locations, tariffs = self.ledger.served("locations"), self.ledger.served("tariffs")
-        return {"locations": len(locations), "EVSEs": sum(locations.values()), "tariffs": len(tariffs)}
+        locations, tariffs = ([ledger.served(module) for ledger in self.ledgers] for module in ("locations", "tariffs"))
+        evses = sum(sum(each.values()) for each in locations)
+        return {"locations": sum(map(len, locations)), "EVSEs": evses, "tariffs": sum(map(len, tariffs))}
 
     def _evses(self) -> dict:
-        changed = Counter(entry["evse_status"] for entry in self.ledger.last("evse_status").values())
-        changed["AVAILABLE"] += sum(self.ledger.served("locations").values()) - changed.total()
+        changed = Counter(entry["evse_status"] for entry in self._last("evse_status"))
+        changed["AVAILABLE"] += self._published()["EVSEs"] - changed.total()
         return changed
 
     def _cards(self) -> dict:
-        told = self.ledger.last("token")
-        may_charge = sum(entry["valid"] for entry in told.values())
-        return {"enrolled": len(self.world["rows"]), "may charge": may_charge, "known to the CPO": len(told)}
+        """A card that one operator lets charge and another does not would make it a fraction."""
+        told = self._last("token")
+        may_charge = Fraction(sum(entry["valid"] for entry in told), len(self.ledgers))
+        return {"enrolled": len(self.world["rows"]), "may charge": may_charge, "known to CPOs": len(told)}
 
     def _unknown(self) -> list[str]:
         return [key for key, cdr in self.cdrs.items() if cdr["token_uid"].upper() not in self.payers]
 
     def _counts(self) -> dict:
-        attempts = [entry for entry in self.ledger.entries["cdr"] if entry["outcome"] is not None]
+        attempts = [entry for entry in self._entries("cdr") if entry["outcome"] is not None]
         return {
             "received": len(self.cdrs),
             "posts": len(attempts),
             "posts refused": sum(entry["outcome"] == "REFUSED" for entry in attempts),
-            "in quarantine": sum(entry["fault"] == "refused" for entry in self.ledger.last("cdr").values()),
+            "in quarantine": sum(entry["fault"] == "refused" for entry in self._last("cdr")),
             "credit CDRs": sum(cdr["credit"] for cdr in self.cdrs.values()),
             "taken back before billing": len(self.taken_back),
             "billed": len(self.lines),
@@ -325,11 +341,15 @@ def figures(part) -> int:
     return 1
 
 
+def read(file: Path) -> Ledger:
+    with file.open(encoding="utf-8") as lines:
+        return Ledger(lines)
+
+
 def main(folder: Path, *, say=print) -> int:
     world = json.loads((folder / "world.json").read_text())
     summary = json.loads((folder / "summary.json").read_text())
-    with (folder / "ledger.jsonl").open(encoding="utf-8") as lines:
-        expected = Expected(world, Ledger(lines))
+    expected = Expected(world, [read(folder / operator["ledger"]) for operator in world["operators"]])
     with (folder / "export.csv").open(encoding="utf-8", newline="") as file:
         books = Books(list(csv.DictReader(file)))
     wanted = expected.summary()

@@ -1,8 +1,8 @@
-"""The main job, told in chapters: two companies register, drivers charge, CDRs become invoices.
+"""The main job, told in chapters: operators register, drivers charge, CDRs become invoices.
 
 Every chapter does only what is still to be done and waits until the workers have done their part, which it sees in
 rows: so a second telling goes on with the same data. Nothing here is a shortcut: cards go through the enrolment, the
-operator speaks HTTP, Celery pulls, pushes, rates and renders.
+operators speak HTTP, Celery pulls, pushes, rates and renders.
 """
 
 import json
@@ -26,6 +26,7 @@ from apps.partners.pull import want
 from apps.tokens.models import Token, TokenDelivery
 
 from . import founding
+from .cast import Role
 from .cpo import Operator
 from .world import World, make_world
 
@@ -34,11 +35,8 @@ STRANGER = "04D00DFEED0B0E"
 
 PATIENCE_S = 180
 PAUSE_S = 0.2
-NAME = "LAD Laddnät"
-PARTY = ("SE", "LAD")
 PACE = 50
-"""The operator plays a month in seconds, and may call so many times as often as others."""
-CDRS, PULL_ONLY, SESSIONS = 2500, 120, 20
+"""An operator plays a month in seconds, and may call so many times as often as others."""
 
 
 class TooSlow(Exception):
@@ -47,13 +45,22 @@ class TooSlow(Exception):
 
 @dataclass(frozen=True)
 class Stage:
-    """What the story is played with. `say` writes one line, `show` the state of what is going on."""
+    """What the story is played with: the first operator plays what is odd, too. `say` writes one line, `show` the state
+    of what is going on."""
 
-    operator: Operator
+    operators: tuple[Operator, ...]
     world: World
     folder: Path
     say: Callable[[str], None]
     show: Callable[[str], None]
+
+    @property
+    def operator(self) -> Operator:
+        return self.operators[0]
+
+    def planned(self) -> dict:
+        """The plan as JSON, for the recount."""
+        return self.world.planned() | {"operators": [operator.role.planned() for operator in self.operators]}
 
     def until(self, holds: Callable[[], bool], wanted: str) -> None:
         deadline = time.monotonic() + PATIENCE_S
@@ -90,72 +97,87 @@ def company(stage: Stage) -> str:
 
 
 def registration(stage: Stage) -> str:
-    stage.until(stage.operator.is_up, "the charge point operator answers")
-    if not partners().exists():
-        now = timezone.now()
-        invitation = handshake.invite(NAME, objects.Party(*PARTY), now=now, is_private=True)
-        stage.operator.ask("register", versions_url=invitation.versions_url, token_a=invitation.token)
-    stage.until(partners().exists, "the operator is registered")
-    partners().update(pace=PACE)
-    partner = partners().get()
+    return (
+        "Over HTTP registered with us " + "; ".join(_registered(stage, operator) for operator in stage.operators) + "."
+    )
+
+
+def _registered(stage: Stage, operator: Operator) -> str:
+    role, partners = operator.role, partners_of(operator)
+    stage.until(operator.is_up, f"{role.name} answers")
+    if not partners.exists():
+        invitation = handshake.invite(role.name, objects.Party(*role.party), now=timezone.now(), is_private=True)
+        operator.do("register", versions_url=invitation.versions_url, token_a=invitation.token)
+    stage.until(partners.exists, f"{role.name} is registered")
+    partners.update(pace=PACE)
+    partner = partners.get()
     parties = " and ".join(str(party) for party in partner.parties.all())
-    return f"{partner} registered with us over HTTP: OCPI {partner.version}, {parties}."
+    return f"{partner} by OCPI {partner.version} as {parties}"
 
 
 def publication(stage: Stage) -> str:
     modules = [Feed.Module.TARIFFS, Feed.Module.LOCATIONS]
-    feeds = Feed.objects.filter(partner__in=partners(), module__in=modules, last_good_at__isnull=False)
-    stage.until(lambda: feeds.count() == len(modules), "tariffs and locations are pulled")
-    places = stage.operator.state()
-    return f"Celery pulled its tariffs and {places['objects']['locations']} locations with {places['evses']} EVSEs."
+    feeds = Feed.objects.filter(module__in=modules, last_good_at__isnull=False)
+    stage.until(lambda: feeds.count() == len(modules) * len(stage.operators), "tariffs and locations are pulled")
+    states = [operator.state() for operator in stage.operators]
+    locations, evses = sum(state["objects"]["locations"] for state in states), sum(state["evses"] for state in states)
+    return f"Celery pulled their tariffs and {locations} locations with {evses} EVSEs."
 
 
 def cards(stage: Stage) -> str:
-    known = TokenDelivery.objects.filter(confirmed_version=F("token__version"))
-    total = Token.objects.count()
+    told = TokenDelivery.objects.filter(confirmed_version=F("token__version"))
+    cards = Token.objects.count()
+    total = cards * len(stage.operators)
 
     def are_known() -> bool:
-        stage.show(f"{known.count()} of {total}")
-        return known.count() == total
+        stage.show(f"{told.count()} of {total}")
+        return told.count() == total
 
-    stage.until(are_known, "the operator knows all cards")
-    return f"Celery told it of {total} cards, and of those that may not charge."
+    stage.until(are_known, "every operator knows all cards")
+    return f"Celery told each of {cards} cards, and of those that may not charge."
 
 
 def readers(stage: Stage) -> str:
     """Cards at readers: in order, blocked, expired, unknown."""
-    if not stage.operator.has_played("authorize"):
-        withdrawn = set(stage.world.blocked + stage.world.expired)
-        usual = [row["token_uid"] for row in stage.world.rows if row["token_uid"] not in withdrawn][:10]
-        presented = [*usual, *stage.world.blocked[:2], *stage.world.expired[:2], STRANGER]
-        stage.operator.play("authorize", stage.show, uids=presented)
-    answers = stage.operator.state()["played"]["authorize"]["answers"]
+    withdrawn = set(stage.world.blocked + stage.world.expired)
+    usual = [row["token_uid"] for row in stage.world.rows if row["token_uid"] not in withdrawn][:10]
+    presented = [*usual, *stage.world.blocked[:2], *stage.world.expired[:2], STRANGER]
+    answers = _played(stage, stage.operator, "authorize", uids=presented)["answers"]
     allowed = sum(answer["allowed"] == "ALLOWED" for answer in answers)
     return f"{len(answers)} cards were held to readers: {allowed} may charge, {len(answers) - allowed} may not."
 
 
 def sessions(stage: Stage) -> str:
-    if not stage.operator.has_played("sessions"):
-        stage.operator.play("sessions", stage.show, count=SESSIONS)
-    told = stage.operator.state()["played"]["sessions"]
-    return f"Drivers charge: {told['sessions'].get('ACTIVE', 0)} sessions run, {told['sessions'].get('COMPLETED', 0)} ended."
+    told = [_played(stage, one, "sessions", count=one.role.sessions)["sessions"] for one in stage.operators]
+    running, ended = (sum(states.get(state, 0) for states in told) for state in ("ACTIVE", "COMPLETED"))
+    return f"Drivers charge: {running} sessions run, {ended} ended."
 
 
 def pushes(stage: Stage) -> str:
-    if not stage.operator.has_played("cdrs"):
-        stage.operator.play("cdrs", stage.show, month=f"{stage.world.month:%Y-%m}", count=CDRS, pull_only=PULL_ONLY)
-    told = stage.operator.state()["played"]["cdrs"]
-    return (
-        f"{told['made']} CDRs of {stage.world.month:%B %Y}: all but {told['pull_only']} were pushed, one was refused."
-    )
+    told = [_played(stage, one, "cdrs", **_month_of(stage, one.role)) for one in stage.operators]
+    made, pull_only = (sum(said[name] for said in told) for name in ("made", "pull_only"))
+    return f"{made} CDRs of {stage.world.month:%B %Y}: all but {pull_only} were pushed, one was refused."
+
+
+def _month_of(stage: Stage, role: Role) -> dict:
+    counts = {"count": role.cdrs, "pull_only": role.pull_only, "odd": role.is_odd}
+    return {"month": f"{stage.world.month:%Y-%m}"} | counts
+
+
+def _played(stage: Stage, operator: Operator, step: str, **how) -> dict:
+    """What a step resulted in; it is played once."""
+    if not operator.has_played(step):
+        operator.play(step, stage.show, **how)
+    return operator.state()["played"][step]
 
 
 def pull(stage: Stage) -> str:
-    feed = Feed.objects.get(partner__in=partners(), module=Feed.Module.CDRS)
     if not (stage.folder / "pulled").exists():
         asked_at = timezone.now()
-        want(feed, asked_at)
-        stage.until(lambda: Feed.objects.filter(pk=feed.pk, last_good_at__gte=asked_at).exists(), "the CDRs are pulled")
+        feeds = Feed.objects.filter(module=Feed.Module.CDRS)
+        for feed in feeds:
+            want(feed, asked_at)
+        stage.until(lambda: not feeds.exclude(last_good_at__gte=asked_at).exists(), "the CDRs are pulled")
         (stage.folder / "pulled").touch()
     return f"Celery pulled the rest: {Cdr.objects.count()} CDRs are here."
 
@@ -191,10 +213,11 @@ def documents(stage: Stage) -> str:
 CHAPTERS = (company, registration, publication, cards, readers, sessions, pushes, pull, rating, run, documents)
 
 
-def partners():
-    return Partner.objects.filter(
-        parties__in=Party.objects.filter(country_code=PARTY[0], party_id=PARTY[1]), state=Partner.State.CONNECTED
-    )
+def partners_of(operator: Operator):
+    """The connected partner that it is, as a queryset."""
+    country_code, party_id = operator.role.party
+    parties = Party.objects.filter(country_code=country_code, party_id=party_id)
+    return Partner.objects.filter(parties__in=parties, state=Partner.State.CONNECTED)
 
 
 def us() -> objects.Party:

@@ -10,7 +10,7 @@ from apps.billing.models import Charge, Held, Invoice, InvoiceLine, Netting, Pay
 from apps.charging.models import Cdr, Session
 from apps.drivers.models import Account
 from apps.locations.models import Evse, Location
-from apps.partners.models import Exchange, Quarantined
+from apps.partners.models import Exchange, Partner, Quarantined
 from apps.tariffs.models import Tariff
 from apps.tokens.cards import read_cards
 from apps.tokens.models import Authorization, Token, TokenDelivery
@@ -20,6 +20,7 @@ def summarise(month: date) -> dict:
     """Every figure, by section; money and energy as text."""
     return {
         "month": f"{month:%Y-%m}",
+        "operators": operators(),
         "published": {
             "locations": Location.objects.count(),
             "EVSEs": Evse.objects.count(),
@@ -30,7 +31,7 @@ def summarise(month: date) -> dict:
         "authorizations": counted(Authorization.objects, "allowed"),
         "sessions": counted(Session.objects, "status"),
         "CDRs": cdrs(month),
-        "owed to the CPO": {row["currency"]: owed(row) for row in payables()},
+        "owed to CPOs": {row["currency"]: owed(row) for row in payables()},
         "held": {
             row["code"]: row["count"]
             for row in Held.objects.values("code").annotate(count=Count("pk")).order_by("code")
@@ -43,6 +44,13 @@ def summarise(month: date) -> dict:
     }
 
 
+def operators() -> dict[str, dict]:
+    counts = Partner.objects.annotate(cdrs=Count("cdrs")).order_by("pk")
+    return {
+        name: {"OCPI": version, "CDRs": cdrs} for name, version, cdrs in counts.values_list("name", "version", "cdrs")
+    }
+
+
 def counted(rows, name: str) -> dict[str, int]:
     return dict(rows.order_by(name).values_list(name).annotate(Count("pk")))
 
@@ -50,8 +58,8 @@ def counted(rows, name: str) -> dict[str, int]:
 def cards() -> dict:
     total = Token.objects.count()
     states = [card.is_in_order for card in read_cards("true", {}, timezone.now())]
-    known = TokenDelivery.objects.filter(confirmed_version__gt=0, due_at=None).values("token").distinct().count()
-    return {"enrolled": total, "may charge": sum(states), "known to the CPO": known}
+    known = TokenDelivery.objects.filter(confirmed_version__gt=0, due_at=None).count()
+    return {"enrolled": total, "may charge": sum(states), "known to CPOs": known}
 
 
 def cdrs(month: date) -> dict:

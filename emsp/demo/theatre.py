@@ -1,6 +1,7 @@
 """The demo in the terminal: the story as it goes, its figures, where to look, and the proof."""
 
 import sys
+from collections.abc import Sequence
 from datetime import date
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from emsp import local
 from emsp.launch import Platform
 
 from . import check, story
+from .cast import Role
 from .cpo import Operator, OperatorFailed
 from .founding import CannotFound
 from .sabotage import SABOTAGES
@@ -23,10 +25,10 @@ from .world import SEED
 WIDTH = 78
 
 
-def open_stage(platform: Platform) -> Stage:
+def open_stage(roles: Sequence[Role]) -> Stage:
     folder = settings.DATA_DIR / "demo"
     world = story.world_of(folder, timezone.now())
-    return Stage(Operator(platform.simulator_data), world, folder, say, show)
+    return Stage(tuple(map(Operator, roles)), world, folder, say, show)
 
 
 def perform(stage: Stage) -> bool:
@@ -51,7 +53,7 @@ def prove(stage: Stage, faults: tuple[int | None, ...]) -> bool:
 
 def _prove(stage: Stage, fault: int | None) -> bool:
     say(f"\nRecount{f', sabotage {fault}: {SABOTAGES[fault].name}' if fault else ''}")
-    ties_out, said = check.check(stage.world, stage.operator.ledger, stage.folder / f"check-{fault or 0}", fault)
+    ties_out, said = check.check(stage, stage.folder / f"check-{fault or 0}", fault)
     say("\n".join(f"  {line}" for line in said.splitlines()))
     return ties_out
 

@@ -30,6 +30,10 @@ WORLD = {
     "rates": {"SE": "25", "DE": "19"},
     "plans": PLANS,
     "rows": [ANNA, FLEET],
+    "operators": [
+        {"name": "Laddnät", "OCPI": "2.2.1", "ledger": "ledger-LAD.jsonl"},
+        {"name": "Kustel", "OCPI": "2.1.1", "ledger": "ledger-KST.jsonl"},
+    ],
 }
 
 
@@ -63,31 +67,41 @@ LEDGER = [
     sent("C6", "AA", "SWE", "1", "4", fault="refused", outcome="REFUSED"),
     sent("C7", "AA", "SWE", "31.050", "99", component_net="89", end="2026-09-30T21:30:00Z"),
 ]
+NEIGHBOURS = [
+    {"kind": "served", "module": "locations", "ids": ["L1"], "evses": [2]},
+    {"kind": "served", "module": "tariffs", "ids": ["T1"]},
+    {"kind": "token", "id": "AA", "valid": True},
+    {"kind": "token", "id": "BB", "valid": True},
+    sent("C1", "AA", "SWE", "2", "5", party="SW*KST"),
+]
+"""The other operator has a CDR, a location and a tariff of the same ids."""
+
 SUMMARY = {
     "month": "2026-10",
-    "published": {"locations": 2, "EVSEs": 5, "tariffs": 1},
-    "EVSEs": {"AVAILABLE": 4, "CHARGING": 1},
-    "cards": {"enrolled": 2, "may charge": 2, "known to the CPO": 2},
+    "operators": {"Laddnät": {"OCPI": "2.2.1", "CDRs": 7}, "Kustel": {"OCPI": "2.1.1", "CDRs": 1}},
+    "published": {"locations": 3, "EVSEs": 7, "tariffs": 2},
+    "EVSEs": {"AVAILABLE": 6, "CHARGING": 1},
+    "cards": {"enrolled": 2, "may charge": 2, "known to CPOs": 4},
     "authorizations": {"ALLOWED": 1, "UNKNOWN": 1},
     "sessions": {"COMPLETED": 1},
     "CDRs": {
-        "received": 7, "posts": 8, "posts refused": 1, "in quarantine": 1, "credit CDRs": 1,
-        "taken back before billing": 2, "billed": 4, "billed kWh": "73.268", "late": 1, "held": 1, "monthly fees": 1,
+        "received": 8, "posts": 9, "posts refused": 1, "in quarantine": 1, "credit CDRs": 1,
+        "taken back before billing": 2, "billed": 5, "billed kWh": "75.268", "late": 1, "held": 1, "monthly fees": 1,
     },
-    "owed to the CPO": {
+    "owed to CPOs": {
         "EUR": {"CDRs": 1, "net": "9", "accepted": "9", "disputed": "0"},
-        "SEK": {"CDRs": 6, "net": "157", "accepted": "50", "disputed": "107"},
+        "SEK": {"CDRs": 7, "net": "162", "accepted": "55", "disputed": "107"},
     },
     "held": {"V-20": 1},
     "invoices": [
         {"series": "DE", "currency": "EUR", "VAT category": "AE", "documents": 1, "PDFs": 1, "net": "10.77", "vat": "0.00", "gross": "10.77"},
-        {"series": "SE", "currency": "SEK", "VAT category": "S", "documents": 1, "PDFs": 1, "net": "254.19", "vat": "63.55", "gross": "317.74"},
+        {"series": "SE", "currency": "SEK", "VAT category": "S", "documents": 1, "PDFs": 1, "net": "262.98", "vat": "65.74", "gross": "328.72"},
     ],
     "accounts": {"enrolled": 2, "invoiced": 2},
 }  # fmt: skip
 SE1 = {
     "document": "SE1", "account": "Anna", "seller_vat_id": "SE5501", "currency": "SEK", "vat_category": "S",
-    "document_net": "254.19", "document_vat": "63.55", "document_gross": "317.74", "plan": "Privat", "vat_rate": "25",
+    "document_net": "262.98", "document_vat": "65.74", "document_gross": "328.72", "plan": "Privat", "vat_rate": "25",
 }  # fmt: skip
 DE1 = {
     "document": "DE1", "account": "Nord GmbH", "seller_vat_id": "DE9", "currency": "EUR", "vat_category": "AE",
@@ -104,18 +118,20 @@ EXPORT = [
     line(SE1, "SW*LAD:C2", "AA", "7.777", "34.16", "42.70"),
     line(SE1, "SW*LAD:C7", "AA", "31.05", "136.37", "170.46"),
     line(SE1, "", "", "", "39.20", "49.00"),
+    line(SE1, "SW*KST:C1", "AA", "2", "8.79", "10.98"),
     line(DE1, "DE*LAD:C3", "BB", "24.318", "10.77"),
 ]
 
 
 @pytest.fixture
 def files(tmp_path):
-    """Write the four files, the platform's two as given."""
+    """Write what the recount reads: the platform's two files and the first ledger as given."""
 
     def write(summary=SUMMARY, export=EXPORT, ledger=LEDGER):
         (tmp_path / "world.json").write_text(json.dumps(WORLD))
         (tmp_path / "summary.json").write_text(json.dumps(summary))
-        (tmp_path / "ledger.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in ledger))
+        for operator, entries in zip(WORLD["operators"], (ledger, NEIGHBOURS), strict=True):
+            (tmp_path / operator["ledger"]).write_text("".join(json.dumps(entry) + "\n" for entry in entries))
         with (tmp_path / "export.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, EXPORT[0])
             writer.writeheader()
@@ -134,7 +150,7 @@ def complaints(folder):
 def test_what_is_right_ties_out(files):
     code, said = complaints(files())
 
-    assert (code, said) == (0, ["50 figures, 5 lines and 2 documents tie out"])
+    assert (code, said) == (0, ["54 figures, 6 lines and 2 documents tie out"])
 
 
 def test_it_runs_without_anything_of_ours(files):
@@ -155,11 +171,11 @@ def test_it_runs_without_anything_of_ours(files):
         (1, {"cdr": "SW*LAD:C1"}, "CDR SW*LAD:C1: billed 2 times"),
         (1, {"cdr": "SW*LAD:C1"}, "CDR SW*LAD:C2: not billed"),
         (1, {"cdr": "SW*LAD:C5"}, "CDR SW*LAD:C5: billed on SE1, and must not be"),
-        (1, {"line_net": "34.17"}, "document SE1, net: it says 254.19, its lines come to 254.20"),
+        (1, {"line_net": "34.17"}, "document SE1, net: it says 262.98, its lines come to 262.99"),
         (3, {"line_gross": "39.00"}, "monthly fee 49.00 of Anna: not billed"),
-        (4, {"document": "DE2"}, "number DE1: missing in its series"),
-        (4, {"document_vat": "2.05"}, "document DE1, vat: it says 2.05, recounted 0.00"),
-        (4, {"vat_category": "S"}, "documents of Nord GmbH DE9 EUR AE: none"),
+        (5, {"document": "DE2"}, "number DE1: missing in its series"),
+        (5, {"document_vat": "2.05"}, "document DE1, vat: it says 2.05, recounted 0.00"),
+        (5, {"vat_category": "S"}, "documents of Nord GmbH DE9 EUR AE: none"),
     ],
 )
 def test_a_wrong_line_is_named(files, place, changed, said):
@@ -169,6 +185,13 @@ def test_a_wrong_line_is_named(files, place, changed, said):
 
     assert code == 1
     assert said in complained
+
+
+def test_cdrs_of_one_id_are_told_apart_by_their_party(files):
+    code, said = complaints(files(export=[row for row in EXPORT if row["cdr"] != "SW*KST:C1"]))
+
+    assert code == 1
+    assert "CDR SW*KST:C1: not billed" in said
 
 
 def test_a_lost_line_is_named(files):
@@ -192,4 +215,4 @@ def test_every_figure_of_the_summary_is_recounted(files, section):
 def test_what_the_operator_was_never_told_is_named(files):
     ledger = [entry for entry in LEDGER if entry != {"kind": "token", "id": "BB", "valid": True}]
 
-    assert "summary, cards / known to the CPO: it says 2, recounted 1" in complaints(files(ledger=ledger))[1]
+    assert "summary, cards / known to CPOs: it says 4, recounted 3" in complaints(files(ledger=ledger))[1]

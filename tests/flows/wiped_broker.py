@@ -8,10 +8,11 @@ import time
 import redis
 
 from emsp import launch, local
+from emsp.demo import cast
 
 
 def main() -> int:
-    with launch.running(simulator=True) as platform:
+    with launch.running(cast.LADDNAT.simulated) as platform:
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emsp.settings")
         import django
 
@@ -23,7 +24,7 @@ def main() -> int:
         from emsp.demo import story
         from emsp.demo.theatre import open_stage
 
-        stage = open_stage(platform)
+        stage = open_stage([cast.LADDNAT])
         for chapter in (story.company, story.registration, story.publication, story.cards):
             chapter(stage)
         card = Token.objects.filter(blocked_at=None, expires_at=None).first()

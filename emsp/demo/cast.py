@@ -1,0 +1,37 @@
+"""The charge point operators of the demo: how each is started and what it plays. One of each version of OCPI."""
+
+from typing import NamedTuple
+
+from emsp.launch import Simulated
+
+
+class Role(NamedTuple):
+    """`party` is the first of its parties, the one it is invited by; `cdrs` counts those that are only pulled too."""
+
+    name: str
+    party: tuple[str, str]
+    version: str
+    simulated: Simulated
+    sessions: int
+    cdrs: int
+    pull_only: int
+    is_odd: bool = False
+    """Whether it plays the few CDRs that are odd on purpose."""
+
+    def planned(self) -> dict:
+        """For the recount."""
+        return {"name": self.name, "OCPI": self.version, "ledger": f"ledger-{self.party[1]}.jsonl"}
+
+
+LADDNAT = Role("LAD Laddnät", ("SE", "LAD"), "2.2.1", Simulated("simulator"), 20, 2500, 120, is_odd=True)
+KUSTEL = Role(
+    "KST Kustel", ("SE", "KST"), "2.1.1",
+    Simulated("simulator-kst", tuple("--operator KST --versions 2.1.1 --countries SE --locations 12 --evses 36".split())),
+    sessions=4, cdrs=120, pull_only=10,
+)  # fmt: skip
+NORDWIND = Role(
+    "NWL Nordwind Laden", ("DE", "NWL"), "2.3.0",
+    Simulated("simulator-nwl", tuple("--operator NWL --versions 2.3.0 --countries DE --locations 24 --evses 72".split())),
+    sessions=4, cdrs=120, pull_only=10,
+)  # fmt: skip
+ROLES = (LADDNAT, KUSTEL, NORDWIND)
