@@ -31,7 +31,7 @@ approve: setup ## take documents as they look now for what they should be; look 
 	@$(PYTHON) -m pytest tests/billing/test_pictures.py --approve
 
 trust: setup ## kill, stop and lie to a running platform, and hold what is left against a ledger; SEEDS=10 tries as many
-	@$(PYTHON) -m trust $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) $(if $(ONLY),--only $(ONLY))
+	@$(PYTHON) -m trust $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) $(if $(ONLY),--only $(ONLY)) $(if $(CASES),--cases $(CASES))
 
 lint: setup ## ruff, its format, and the import contracts
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/lint-imports

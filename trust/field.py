@@ -16,7 +16,7 @@ from pathlib import Path
 import redis
 from celery import current_app
 from django.db import connection
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Count, F, Q
 from django.utils import timezone
 
 from apps.billing.models import Document, InvoiceRun
@@ -91,7 +91,7 @@ class Field:
 
     def unanswered(self, month: str | None = None) -> int:
         """CDRs that were pushed last in vain: no answer, or that of a broken server."""
-        last = {entry["id"]: entry for entry in history.read(self.stage).entries["cdr"]}
+        last = {entry["id"]: entry for entry in history.read(self.stage)[0].entries["cdr"]}
         return sum(
             entry["outcome"] == "UNKNOWN" and (month is None or month.replace("-", "") in entry["id"])
             for entry in last.values()
@@ -263,8 +263,9 @@ class Field:
     def heal(self, *, span: timedelta = LONGEST, is_hurried: bool = True) -> float:
         """End every fault and wait until all is in order; seconds that took. Nobody helps but the timetable."""
         connection.close()
-        self.stage.until(self.stage.operator.is_up, "the operator answers")
-        self.stage.operator.do("fault")
+        for operator in self.stage.operators:
+            self.stage.until(operator.is_up, f"{operator.role.name} answers")
+            operator.do("fault")
         for strike in strikes().glob("*"):
             strike.unlink(missing_ok=True)
         self.platform.check()
@@ -283,8 +284,8 @@ class Field:
         now = timezone.now()
         late = list(Feed.objects.exclude(due_at__gt=now, leased_until=None, failures=0))  # before what a pull brings
         # in one statement: between two of them cards that nobody counted may be enlisted
-        told = TokenDelivery.objects.filter(token=OuterRef("pk"), confirmed_version=OuterRef("version"), due_at=None)
-        untold = Token.objects.exclude(Exists(told)).count()
+        told = Count("deliveries", filter=Q(deliveries__confirmed_version=F("version"), deliveries__due_at=None))
+        untold = Token.objects.annotate(told=told).filter(told__lt=len(self.stage.operators)).count()
         judged = story.is_all_judged(self.stage) and not Cdr.objects.filter(payable=None).exists()
         unrendered = Document.objects.filter(rendered_at=None).count()
         runs = InvoiceRun.objects.filter(due_at__isnull=False).count()

@@ -34,7 +34,11 @@ SELECT cdr.ocpi_id FROM charging_cdr cdr LEFT JOIN billing_payable payable ON pa
 WHERE payable.id IS NULL
 """
 SESSIONS = "SELECT upper(ocpi_id), status, energy FROM charging_session"
-EVSES = "SELECT upper(uid), status FROM locations_evse"
+EVSES = """
+SELECT party.country_code || '*' || party.party_id || ':' || upper(evse.uid), evse.status
+FROM locations_evse evse JOIN locations_location place ON place.id = evse.location_id
+JOIN partners_party party ON party.id = place.party_id
+"""
 EFFECTS = """
 SELECT 'CDRs', count(*) FROM charging_cdr UNION ALL SELECT 'sessions', count(*) FROM charging_session
 UNION ALL SELECT 'EVSEs', count(*) FROM locations_evse UNION ALL SELECT 'cards', count(*) FROM tokens_token
@@ -60,16 +64,21 @@ PLANTED = {
 
 def complaints(stage: Stage) -> list[str]:
     """Every way in which the platform and the ledger differ, as long as nothing is issued."""
-    ledger = read(stage)
+    ledgers = read(stage)
     return [
-        *_differences("CDR", _cdrs_here(), _cdrs_there(ledger)),
-        *_differences("session", _sessions_here(), _sessions_there(ledger)),
-        *_wrong_evses(ledger),
-        *_differences("card", _cards_here(), _cards_there(ledger)),
+        *_differences("CDR", _cdrs_here(), _all(_cdrs_there, ledgers)),
+        *_differences("session", _sessions_here(), _all(_sessions_there, ledgers)),
+        *_wrong_evses(ledgers),
+        *(wrong for ledger in ledgers for wrong in _differences("card", _cards_here(), _cards_there(ledger))),
         *(f"CDR {key}: charged twice" for (key,) in rows(BILLED_TWICE)),
         *(f"CDR {key}: held and charged" for (key,) in rows(IN_TWO_STATES)),
         *(f"CDR {key}: owed to nobody" for (key,) in rows(NOT_JUDGED)),
-        *(f"CDR {one['id']}: read back as another" for one in ledger.entries["cdr_read"] if _is_other(one)),
+        *(
+            f"CDR {one['id']}: read back as another"
+            for ledger in ledgers
+            for one in ledger.entries["cdr_read"]
+            if _is_other(one)
+        ),
         *(
             f"{found.code}, {found.rule}: {fault.name}, {fault.fault}"
             for found in inspecting.inspect(timezone.now())
@@ -86,7 +95,7 @@ def effects() -> dict[str, int]:
 def books(stage: Stage, folder: Path) -> list[str]:
     """The demo's recount of every figure and document, from the ledger and the plan alone."""
     check.write_files(stage, folder)
-    expected = recount.Expected(stage.planned(), [read(stage)])
+    expected = recount.Expected(stage.planned(), read(stage))
     summary, wanted = json.loads((folder / "summary.json").read_text()), expected.summary()
     for said in (summary, wanted):
         said["CDRs"] = {name: figure for name, figure in said["CDRs"].items() if name not in NOT_COMPARED}
@@ -124,9 +133,17 @@ def _run(statement: str) -> None:
             raise LookupError(f"nothing to spoil: {statement}")
 
 
-def read(stage: Stage) -> recount.Ledger:
-    with stage.operator.ledger.open(encoding="utf-8") as lines:
+def read(stage: Stage) -> list[recount.Ledger]:
+    return [_read(operator.ledger) for operator in stage.operators]
+
+
+def _read(file: Path) -> recount.Ledger:
+    with file.open(encoding="utf-8") as lines:
         return recount.Ledger(line for line in lines if line.endswith("\n"))
+
+
+def _all(facts, ledgers: list[recount.Ledger]) -> Counter:
+    return sum(map(facts, ledgers), Counter())
 
 
 def rows(statement: str) -> list[tuple]:
@@ -170,11 +187,12 @@ def _sessions_there(ledger: recount.Ledger) -> Counter:
     return Counter((key.upper(), entry["session_status"], _plain(Decimal(entry["kwh"]))) for key, entry in told)
 
 
-def _wrong_evses(ledger: recount.Ledger) -> Iterator[str]:
+def _wrong_evses(ledgers: list[recount.Ledger]) -> Iterator[str]:
     here = dict(rows(EVSES))
-    for uid, entry in ledger.last("evse_status").items():
-        if here.get(uid.upper()) != entry["evse_status"]:
-            yield f"EVSE {uid}: {here.get(uid.upper())} here, {entry['evse_status']} there"
+    for entry in (entry for ledger in ledgers for entry in ledger.last("evse_status").values()):
+        key = f"{entry['party']}:{entry['id'].upper()}"
+        if here.get(key) != entry["evse_status"]:
+            yield f"EVSE {key}: {here.get(key)} here, {entry['evse_status']} there"
 
 
 def _cards_here() -> Counter:

@@ -14,7 +14,7 @@ from apps.ocpi.versions import VERSIONS
 from apps.partners.models import Quarantined
 from apps.partners.taking import Outcome, take
 from tests.ocpi.bodies import as_bytes, sent
-from tests.ocpi.test_spoiled import spoiled
+from tests.ocpi.spoiling import spoiled
 
 from .conftest import NOW
 

@@ -10,7 +10,7 @@ from apps.partners.taking import Outcome, take
 from apps.tariffs.models import Tariff
 from apps.tariffs.store import INTAKE, canonical_tariff
 from tests.ocpi.bodies import as_bytes, sent
-from tests.ocpi.test_spoiled import spoiled
+from tests.ocpi.spoiling import spoiled
 from tests.partners.mirrors import NOW
 
 pytestmark = pytest.mark.django_db
