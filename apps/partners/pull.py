@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Q, Value
+from django.db.models import Exists, F, Q, Value
 from django.db.models.functions import Greatest, Least
 
 from apps.ocpi.client import Page
@@ -116,7 +116,7 @@ def _ring(module: str) -> None:
 def pull_due(pull: Pull, now: datetime) -> dict[str, dict]:
     """Pull this module of every partner that is due; other workers take other partners meanwhile."""
     clock, done = Clock(now), {}
-    while claimed := _feeds(pull.module).claim(clock(), LEASE, limit=1):
+    while claimed := _in_reach(pull.module, clock()).claim(clock(), LEASE, limit=1):
         (feed,) = claimed
         done[str(feed.partner)] = _run(pull, feed, clock)
     return done
@@ -135,6 +135,13 @@ def pull_partner(pull: Pull, partner: Partner, now: datetime, *, full: bool = Fa
 
 def _feeds(module: str):
     return Feed.objects.filter(module=module, partner__state=Partner.State.CONNECTED).select_related("partner")
+
+
+def _in_reach(module: str, now: datetime):
+    """Those that broke off last time share one hand, of all modules: partners who do not answer never keep every worker
+    busy, however many they are (trust R17, F16)."""
+    doubtful = Feed.objects.filter(failures__gt=0, leased_until__gt=now)
+    return _feeds(module).filter(Q(failures=0) | ~Exists(doubtful))
 
 
 class _LeaseLostError(Exception):
@@ -233,7 +240,7 @@ def _walk(pull: Pull, feed: Feed, crawl: _Crawl, clock: Clock) -> None:
     for page in _pages(pull, feed, crawl):
         with transaction.atomic():
             crawl.note(page, take(page.bodies, clock()), parties)
-            _renew(feed, clock(), resume=crawl.as_resume(page.url))
+            _renew(feed, clock(), resume=crawl.as_resume(page.url), failures=0)
 
 
 def _pages(pull: Pull, feed: Feed, crawl: _Crawl):

@@ -301,3 +301,24 @@ def test_after_a_registration_everything_that_is_offered_can_be_pulled(cpo, regi
     assert told["tariffs"] == counts(len(cpo.world.tariffs), stored=len(cpo.world.tariffs))
     assert told["locations"] == counts(3, stored=3)
     assert told["cdrs"] == told["sessions"] == counts(0)
+
+
+def test_partners_who_do_not_answer_share_one_hand(cpo, partner, feed):
+    """The one that is being asked keeps no other from its turn, but those that broke off as well."""
+    cpo.serve("locations", [location()])
+    silent, another = (connect(make_partner(name, ("SE", name[:3].upper())), cpo.url) for name in ("Silent", "Another"))
+    for who, values in ((silent, {"leased_until": NOW + HOUR}), (another, {})):
+        Feed.objects.create(partner=who, module="locations", interval=HOUR, due_at=NOW, failures=3, **values)
+
+    assert list(pull_due(LOCATIONS, NOW)) == [str(partner)]
+    Feed.objects.filter(partner=silent).update(leased_until=NOW - HOUR, due_at=None)
+    assert list(pull_due(LOCATIONS, NOW)) == [str(another)]
+
+
+def test_who_answers_again_is_in_doubt_no_longer_from_the_first_page_on(cpo, partner, feed):
+    Feed.objects.update(failures=3)
+    cpo.serve("locations", [location()])
+    seen = []
+    watched = replace(LOCATIONS, vanish=lambda *_: seen.append(Feed.objects.get(pk=feed.pk).failures) or "")
+    assert pull_partner(watched, partner, NOW)["complete"]
+    assert seen == [0]
