@@ -77,11 +77,12 @@ class Caller(NamedTuple):
 
 
 def _fields(model, *names: str) -> list:
-    return [model._meta.get_field(name) for name in names]
+    """In the order of the model, in which `from_db` takes values."""
+    return [field for field in model._meta.concrete_fields if field.name in names]
 
 
 _TOKEN = _fields(CredentialsToken, "id", "partner", "kind", "digest", "expires_at", "first_used_at", "last_used_at")
-_PARTNER = _fields(Partner, "id", "name", "role", "state", "version", "pace", "slowed_until")
+_PARTNER = _fields(Partner, "id", "name", "role", "state", "version", "pace", "slowed_until", "wants_place")
 _PARTY = _fields(Party, "id", "country_code", "party_id", "partner")
 """What requests need to know; whoever asks for more, as a registration does, fetches it then."""
 

@@ -1,0 +1,57 @@
+"""How often what partners call most asks the database: each statement more is a tenth of the time."""
+
+import base64
+import json
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from apps.drivers.models import Account, Contract, Driver
+from apps.partners import credentials
+from apps.partners.models import CredentialsToken
+from apps.tokens.models import Token
+from tests.partners.mirrors import example, make_partner
+
+pytestmark = pytest.mark.django_db
+NEWER = "2035-01-01T00:00:00Z"
+
+
+@pytest.fixture
+def asked(client, db):
+    """Call as a partner; the statements that took."""
+    token = credentials.issue(make_partner(), CredentialsToken.Kind.CREDENTIALS, timezone.now())
+    header = f"Token {base64.b64encode(token.encode()).decode()}"
+
+    def asked(method, path, body=None):
+        content = b"" if body is None else json.dumps(body).encode()
+        with CaptureQueriesContext(connection) as queries:
+            answer = client.generic(
+                method,
+                f"/ocpi/2.2.1/{path}",
+                content,
+                content_type="application/json",
+                headers={"Authorization": header},
+            )
+        assert answer.json()["status_code"] == 1000, answer.content
+        return [query["sql"] for query in queries]
+
+    asked("GET", "tokens")
+    return asked
+
+
+def test_of_the_caller_everything_is_asked_at_once(asked):
+    account = Account.objects.create(name="Fleet", kind="company", country="SE", currency="SEK")
+    driver = Driver.objects.create(account=account, name="Driver")
+    contract = Contract.objects.create(driver=driver, contract_id="SE-EMP-C00000001")
+    Token.objects.create(contract=contract, uid="04AB", type="RFID", issuer="Us", last_updated=timezone.now())
+    asked("PUT", "locations/SE/LAD/LOC-7", example("location"))
+    place = "locations/SE/LAD/LOC-7/LAD-7-1"
+    for statements in (
+        asked("POST", "tokens/04AB/authorize"),
+        asked("PATCH", place, {"status": "CHARGING", "last_updated": NEWER}),
+        asked("POST", "cdrs", example("cdr")),
+    ):
+        of_partner = [statement for statement in statements if 'FROM "partners_' in statement]
+        assert of_partner == [], "a field that every request needs belongs to apps/partners/credentials.py"
