@@ -80,9 +80,9 @@ class Crawl:
     def following(self, page: Page, next_url: str | None) -> str | None:
         """Where the walk goes on, None at its end; PeerFailed where it leads nowhere."""
         self._urls.add(page.url)
-        self._read += len(page.bodies)
-        self._empty = 0 if page.bodies else self._empty + 1
         is_repeated = self._is_repeated(page)
+        self._read += 0 if is_repeated else len(page.bodies)
+        self._empty = 0 if page.bodies else self._empty + 1
         if next_url is None:
             return None
         next_url = self._on_our_origin(next_url)

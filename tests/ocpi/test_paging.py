@@ -168,6 +168,12 @@ def test_a_last_page_that_names_itself_is_the_last_page(server, peer):
     assert walk(peer, server.url("/a")) == ([1, 2, 3], "")
 
 
+def test_a_page_that_comes_twice_is_not_taken_for_the_rest(server, peer):
+    """The first page by its two names: of two objects one was never told."""
+    serve(server, {"/a": ([1], "{base}/b"), "/b": ([1], "{base}/b")}, X_Total_Count="2")
+    assert walk(peer, server.url("/a")) == ([1, 1], "the pages lead in a circle")
+
+
 @pytest.mark.control("S34")
 def test_empty_pages_may_follow_each_other_only_so_long(server, peer):
     def answer(handler, request):
