@@ -7,81 +7,20 @@ import pytest
 from django.utils import timezone
 
 from apps.charging.models import Cdr, Session
-from apps.charging.pull import CDRS, SESSIONS
-from apps.drivers.models import Account, Contract, Driver
 from apps.locations.models import Connector, Evse, Location
-from apps.locations.pull import PULL as LOCATIONS
 from apps.ocpi.objects import Party
-from apps.partners import handshake, ourselves
+from apps.partners import handshake
 from apps.partners.models import Partner, Quarantined
 from apps.partners.pull import pull_partner
-from apps.simulator.cpo import World
 from apps.simulator.dialects import spoken
 from apps.simulator.server import Simulator
 from apps.tariffs.models import Tariff
-from apps.tariffs.pull import PULL as TARIFFS
-from apps.tokens.models import Authorization, Token
-from apps.tokens.push import push_partner
+from apps.tokens.models import Authorization
 from tests.simulator.validate import problems
 
+from .acting import LAD, LOCATIONS, TARIFFS, VERSIONS, pull, pull_all, push, they_begin, we_begin
+
 pytestmark = pytest.mark.django_db(transaction=True)
-
-VERSIONS = ("2.1.1", "2.2.1", "2.3.0")
-LAD = Party("SE", "LAD")
-
-
-@pytest.fixture
-def site(live_server, settings):
-    settings.PUBLIC_URL = live_server.url
-    settings.OCPI_PRIVATE_HOSTS = ["127.0.0.1"]
-    return live_server.url
-
-
-@pytest.fixture
-def cpo(tmp_path):
-    """Of one country, as 2.1.1 has room for."""
-    with Simulator(tmp_path, world=World.small().of("SE"), month="2026-10") as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def cards(db):
-    """Six that may charge, and one that is blocked."""
-    account = Account.objects.create(name="Fleet", kind="company", country="SE", currency="SEK")
-    made = []
-    for number in range(7):
-        driver = Driver.objects.create(account=account, name=f"Driver {number}")
-        contract = Contract.objects.create(driver=driver, contract_id=f"SE-EMP-C{number:08}")
-        blocked = {"blocked_at": timezone.now()} if number == 6 else {}
-        kind = "APP_USER" if number == 5 else "RFID"
-        values = {"issuer": "Us", "last_updated": timezone.now(), "type": kind} | blocked
-        made.append(Token.objects.create(contract=contract, uid=f"04{number:012X}", **values))
-    return made
-
-
-def they_begin(cpo):
-    invitation = handshake.invite("CPO", LAD, timezone.now(), is_private=True)
-    answer = cpo.register(invitation.versions_url, invitation.token)
-    assert answer.is_ok, answer
-    return Partner.objects.get()
-
-
-def we_begin(cpo):
-    return handshake.connect("CPO", cpo.versions_url, cpo.token_a(), timezone.now(), is_private=True)
-
-
-def pull(partner, what):
-    told = pull_partner(what, partner, timezone.now())
-    assert (told["complete"], told["error"]) == (True, ""), told
-    return told
-
-
-def pull_all(partner):
-    return {what.module: pull(partner, what) for what in (TARIFFS, LOCATIONS, SESSIONS, CDRS)}
-
-
-def push(partner):
-    return push_partner(partner, timezone.now(), ourselves.us())
 
 
 def told_of_cdrs(cpo):
