@@ -134,12 +134,7 @@ def _run(statement: str) -> None:
 
 
 def read(stage: Stage) -> list[recount.Ledger]:
-    return [_read(operator.ledger) for operator in stage.operators]
-
-
-def _read(file: Path) -> recount.Ledger:
-    with file.open(encoding="utf-8") as lines:
-        return recount.Ledger(line for line in lines if line.endswith("\n"))
+    return [recount.read(operator.ledger, operator.role.version) for operator in stage.operators]
 
 
 def _all(facts, ledgers: list[recount.Ledger]) -> Counter:
@@ -165,7 +160,7 @@ def _cdrs_there(ledger: recount.Ledger) -> Counter:
     return Counter(
         (
             key.upper(), _plain(Decimal(cdr["kwh"])), _plain(Decimal(cdr["net"])), cdr["currency"],
-            cdr["token_uid"].upper(), cdr["credit"],
+            cdr["told_uid"], cdr["credit"],
         )
         for key, cdr in ledger.cdrs().items()
     )  # fmt: skip

@@ -31,9 +31,10 @@ def shown(number) -> str:
 
 
 class Ledger:
-    """What one operator did, by kind."""
+    """What one operator did, by kind. In the oldest version CDRs name a contract and no card."""
 
-    def __init__(self, lines: Iterator[str]):
+    def __init__(self, lines: Iterator[str], version: str):
+        self.names_cards = version != "2.1.1"
         self.entries = defaultdict(list)
         for line in lines:
             entry = json.loads(line)
@@ -46,7 +47,10 @@ class Ledger:
     def cdrs(self) -> dict[str, dict]:
         """What must be here, by party and id: all but those that were refused for what they lack."""
         taken = (entry for entry in self.last("cdr").values() if entry["fault"] != "refused")
-        return {f"{entry['party']}:{entry['id']}": entry for entry in taken}
+        return {f"{entry['party']}:{entry['id']}": entry | {"told_uid": self._told_uid(entry)} for entry in taken}
+
+    def _told_uid(self, cdr: dict) -> str:
+        return cdr["token_uid"].upper() if self.names_cards else ""
 
     def served(self, module: str) -> dict[str, int]:
         """Ids of what was fetched, with the number of parts where an object has parts."""
@@ -87,7 +91,7 @@ class Expected:
         amount = Decimal(cdr["kwh"]) * per_kwh + Decimal(cdr["hours"]) * 60 * per_minute + per_session
         ended = datetime.fromisoformat(cdr["end"]).astimezone(ZoneInfo(ZONES[country]))
         return self._taxed(payer, plan, country, rounded(amount)) | {
-            "token_uid": payer["token_uid"],
+            "token_uid": cdr["told_uid"],
             "energy_kwh": Decimal(cdr["kwh"]),
             "is_late": f"{ended:%Y-%m}" < self.world["month"],
         }
@@ -341,15 +345,15 @@ def figures(part) -> int:
     return 1
 
 
-def read(file: Path) -> Ledger:
+def read(file: Path, version: str) -> Ledger:
     with file.open(encoding="utf-8") as lines:
-        return Ledger(lines)
+        return Ledger((line for line in lines if line.endswith("\n")), version)
 
 
 def main(folder: Path, *, say=print) -> int:
     world = json.loads((folder / "world.json").read_text())
     summary = json.loads((folder / "summary.json").read_text())
-    expected = Expected(world, [read(folder / operator["ledger"]) for operator in world["operators"]])
+    expected = Expected(world, [read(folder / operator["ledger"], operator["OCPI"]) for operator in world["operators"]])
     with (folder / "export.csv").open(encoding="utf-8", newline="") as file:
         books = Books(list(csv.DictReader(file)))
     wanted = expected.summary()

@@ -45,9 +45,10 @@ def summarise(month: date) -> dict:
 
 
 def operators() -> dict[str, dict]:
-    counts = Partner.objects.annotate(cdrs=Count("cdrs")).order_by("pk")
+    counts = Partner.objects.annotate(received=Count("cdrs")).order_by("pk")
     return {
-        name: {"OCPI": version, "CDRs": cdrs} for name, version, cdrs in counts.values_list("name", "version", "cdrs")
+        name: {"OCPI": version, "CDRs": cdrs}
+        for name, version, cdrs in counts.values_list("name", "version", "received")
     }
 
 
