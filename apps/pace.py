@@ -53,6 +53,8 @@ STALE_S = 1.0
 """For how long it may use what it took."""
 PATIENCE_S, SILENCE_S = 0.05, 5.0
 """How long Redis may think, and for how long it is left alone when it did not answer."""
+LONG_PATIENCE_S = 2.0
+"""How long where nothing is done unless it answers: a handshake that is turned away is a morning lost."""
 MOST_REMEMBERED = 10_000
 
 
@@ -105,22 +107,25 @@ class Shared:
     """The buckets of all processes."""
 
     def __init__(self, url: str):
-        line = redis.Redis.from_url(
-            url.replace("redis+socket://", "unix://"), socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S
-        )
-        self._take = line.register_script(TAKE)
+        self._hasty, self._patient = (_script(url, patience) for patience in (PATIENCE_S, LONG_PATIENCE_S))
         self._silent_until = 0.0
 
     def take(self, name: str, limit: Limit, wanted: int) -> tuple[int, float]:
-        if time.monotonic() < self._silent_until:
+        if limit.is_open and time.monotonic() < self._silent_until:
             raise Unanswered
+        ask = self._hasty if limit.is_open else self._patient
         try:
-            given, wait = self._take(keys=[f"pace:{name}"], args=[limit.rate, limit.burst, wanted])
+            given, wait = ask(keys=[f"pace:{name}"], args=[limit.rate, limit.burst, wanted])
         except redis.RedisError as error:
             self._silent_until = time.monotonic() + SILENCE_S
             log.warning("how often partners call is not counted for all processes together: %s", error)
             raise Unanswered from error
         return int(given), float(wait)
+
+
+def _script(url: str, patience: float):
+    how = {"socket_timeout": patience, "socket_connect_timeout": patience}
+    return redis.Redis.from_url(url.replace("redis+socket://", "unix://"), **how).register_script(TAKE)
 
 
 class Pace:

@@ -121,7 +121,11 @@ class Sender:
         except InvalidObject as refused:
             self._complain(case, f"was taken, and our reader refuses it: {refused.problems[0]}")
             return
-        told = version.read(case.door.kind, encode(self.http.get(url).json().get("data")), bodies.OWNER).object
+        try:
+            told = version.read(case.door.kind, encode(self.http.get(url).json().get("data")), bodies.OWNER).object
+        except InvalidObject as refused:
+            self._complain(case, f"is told as what our reader refuses: {refused.problems[0]}")
+            return
         differing = [name for name in meant.__struct_fields__ if getattr(meant, name) != getattr(told, name)]
         if differing:
             said = ", ".join(f"{name} {getattr(meant, name)} and not {getattr(told, name)}" for name in differing)

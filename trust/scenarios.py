@@ -23,6 +23,7 @@ from apps.ocpi.errors import PeerFailed
 from apps.partners import handshake, quarantine
 from apps.partners.models import Exchange, Quarantined
 from apps.simulator.emsp import Emsp
+from apps.simulator.ledger import Ledger
 from apps.simulator.memory import Memory
 from apps.simulator.wire import encode
 from apps.tokens.blocking import block_token, unblock_token
@@ -288,19 +289,22 @@ def postgresql_stopped(field: Field) -> str:
 
 
 def asked_meanwhile(field: Field, seconds: float) -> list[tuple]:
-    """What drivers at readers are told, by four hands: HTTP status, OCPI status, seconds."""
+    """What drivers at readers are told, by four hands: HTTP status, OCPI status, seconds. It is in the ledger as well."""
     end, uids = time.monotonic() + seconds, [row["token_uid"] for row in field.stage.world.rows]
+    ledger = Ledger(field.stage.operator.ledger)
     with calling(field) as emsp, ThreadPoolExecutor(HANDS) as hands:
-        found = [hands.submit(_asked_until, end, emsp, uids[hand::HANDS]) for hand in range(HANDS)]
+        found = [hands.submit(_asked_until, end, emsp, ledger, uids[hand::HANDS]) for hand in range(HANDS)]
         return [answer for hand in found for answer in hand.result()]
 
 
-def _asked_until(end: float, emsp: Emsp, uids: list[str]) -> list[tuple]:
+def _asked_until(end: float, emsp: Emsp, ledger: Ledger, uids: list[str]) -> list[tuple]:
     found = []
     while (began := time.monotonic()) < end:
-        path = f"/{uids[len(found) % len(uids)]}/authorize"
-        answer = emsp.send("POST", "tokens", path, party=PARTY, role="SENDER")
+        uid = uids[len(found) % len(uids)]
+        answer = emsp.send("POST", "tokens", f"/{uid}/authorize", party=PARTY, role="SENDER")
         found.append((answer.http_status, answer.status_code, time.monotonic() - began))
+        if answer.is_ok:
+            ledger.write(timezone.now(), "authorization", uid, PARTY, answer, allowed=answer.data["allowed"])
         time.sleep(0.05)
     return found
 

@@ -144,10 +144,18 @@ def test_a_redis_that_hangs_holds_nobody_up(broker, monkeypatch):
         raise redis.TimeoutError
 
     process = pace.Pace()
-    monkeypatch.setattr(process._everybodys(), "_take", hang)
+    monkeypatch.setattr(process._everybodys(), "_hasty", hang)
     started = time.monotonic()
     assert done([process], 100, pace.LIMITS["authorize"]) == 100
     assert time.monotonic() - started < 0.5
+
+
+def test_a_redis_that_was_slow_turns_no_handshake_away(valkey, broker):
+    """It is left alone for a while by all that may be done without it; a handshake may not."""
+    broker(valkey)
+    process = pace.Pace()
+    process._everybodys()._silent_until = time.monotonic() + pace.SILENCE_S
+    assert process.wait(("who was late", "handshakes"), pace.LIMITS["handshakes"]) == 0
 
 
 def test_memory_is_bounded(monkeypatch):
