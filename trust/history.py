@@ -134,7 +134,7 @@ def _run(statement: str) -> None:
 
 
 def read(stage: Stage) -> list[recount.Ledger]:
-    return [recount.read(operator.ledger, operator.role.version) for operator in stage.operators]
+    return [recount.read(operator.ledger, operator.role.names_cards) for operator in stage.operators]
 
 
 def _all(facts, ledgers: list[recount.Ledger]) -> Counter:

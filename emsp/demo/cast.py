@@ -6,7 +6,11 @@ from emsp.launch import Simulated
 
 
 class Role(NamedTuple):
-    """`party` is the first of its parties, the one it is invited by; `cdrs` counts those that are only pulled too."""
+    """`party` is the first of its parties, the one it is invited by; `cdrs` counts those that are only pulled too.
+
+    `is_odd`: it plays the few CDRs that are odd on purpose. `names_cards`: its CDRs name the card, and not the contract
+    alone.
+    """
 
     name: str
     party: tuple[str, str]
@@ -16,18 +20,19 @@ class Role(NamedTuple):
     cdrs: int
     pull_only: int
     is_odd: bool = False
-    """Whether it plays the few CDRs that are odd on purpose."""
+    names_cards: bool = True
 
     def planned(self) -> dict:
         """For the recount."""
-        return {"name": self.name, "OCPI": self.version, "ledger": f"ledger-{self.party[1]}.jsonl"}
+        ledger = {"ledger": f"ledger-{self.party[1]}.jsonl", "names_cards": self.names_cards}
+        return {"name": self.name, "OCPI": self.version} | ledger
 
 
 LADDNAT = Role("LAD Laddnät", ("SE", "LAD"), "2.2.1", Simulated("simulator"), 20, 2500, 120, is_odd=True)
 KUSTEL = Role(
     "KST Kustel", ("SE", "KST"), "2.1.1",
     Simulated("simulator-kst", tuple("--operator KST --versions 2.1.1 --countries SE --locations 12 --evses 36".split())),
-    sessions=4, cdrs=120, pull_only=10,
+    sessions=4, cdrs=120, pull_only=10, names_cards=False,
 )  # fmt: skip
 NORDWIND = Role(
     "NWL Nordwind Laden", ("DE", "NWL"), "2.3.0",

@@ -31,10 +31,10 @@ def shown(number) -> str:
 
 
 class Ledger:
-    """What one operator did, by kind. In the oldest version CDRs name a contract and no card."""
+    """What one operator did, by kind. `names_cards`: whether its CDRs name a card, or a contract alone."""
 
-    def __init__(self, lines: Iterator[str], version: str):
-        self.names_cards = version != "2.1.1"
+    def __init__(self, lines: Iterator[str], names_cards: bool):
+        self.names_cards = names_cards
         self.entries = defaultdict(list)
         for line in lines:
             entry = json.loads(line)
@@ -345,15 +345,17 @@ def figures(part) -> int:
     return 1
 
 
-def read(file: Path, version: str) -> Ledger:
+def read(file: Path, names_cards: bool) -> Ledger:
     with file.open(encoding="utf-8") as lines:
-        return Ledger((line for line in lines if line.endswith("\n")), version)
+        return Ledger((line for line in lines if line.endswith("\n")), names_cards)
 
 
 def main(folder: Path, *, say=print) -> int:
     world = json.loads((folder / "world.json").read_text())
     summary = json.loads((folder / "summary.json").read_text())
-    expected = Expected(world, [read(folder / operator["ledger"], operator["OCPI"]) for operator in world["operators"]])
+    expected = Expected(
+        world, [read(folder / operator["ledger"], operator["names_cards"]) for operator in world["operators"]]
+    )
     with (folder / "export.csv").open(encoding="utf-8", newline="") as file:
         books = Books(list(csv.DictReader(file)))
     wanted = expected.summary()

@@ -31,8 +31,8 @@ WORLD = {
     "plans": PLANS,
     "rows": [ANNA, FLEET],
     "operators": [
-        {"name": "Laddnät", "OCPI": "2.2.1", "ledger": "ledger-LAD.jsonl"},
-        {"name": "Kustel", "OCPI": "2.1.1", "ledger": "ledger-KST.jsonl"},
+        {"name": "Laddnät", "OCPI": "2.2.1", "ledger": "ledger-LAD.jsonl", "names_cards": True},
+        {"name": "Kustel", "OCPI": "2.1.1", "ledger": "ledger-KST.jsonl", "names_cards": False},
     ],
 }
 
