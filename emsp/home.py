@@ -42,6 +42,7 @@ from apps.locations.models import Location
 from apps.onboarding.models import Report
 from apps.partners.health import is_silent, with_silent_feeds
 from apps.partners.models import Alarm, CredentialsToken, Exchange, Feed, Partner, Party, Quarantined
+from apps.partnerview.models import Link
 from apps.staff.models import User
 from apps.staff.office import MOST_COUNTED, ago, badge, format_html_comma, grouped, may_view, money, url_of
 from apps.tariffs.models import Tariff
@@ -418,6 +419,7 @@ NAVIGATION = {
         ("Partners", Partner, "hub"),
         ("Parties", Party, "badge"),
         ("Readiness reports", Report, "fact_check"),
+        ("Links for partners", Link, "share"),
         ("Alarms", Alarm, "notification_important"),
         ("Quarantine", Quarantined, "medical_services"),
         ("Messages", Exchange, "swap_horiz"),

@@ -8,6 +8,7 @@ import uuid
 
 import structlog
 from django.conf import settings
+from django.urls import Resolver404, resolve
 
 from apps import marks
 
@@ -31,6 +32,7 @@ class RequestLog:
         structlog.contextvars.bind_contextvars(request_id=request.id)
         response = self.get_response(request)
         response.headers.setdefault("X-Request-ID", request.id)
+        response._has_been_logged = True  # Django would write a second line about each error, with the whole path
         took = time.perf_counter() - started
         log.info(
             "request",
@@ -43,9 +45,13 @@ class RequestLog:
 
 
 def told_path(request) -> str:
-    """The path without the card that may be in it (trust S41)."""
-    uid = request.resolver_match.kwargs.get("token_uid") if request.resolver_match else None
-    return request.path.replace(uid, marks.mark(uid)) if uid else request.path
+    """The path without the card, or the key to a partner's view, that may be in it (trust S40, S41)."""
+    try:
+        match = request.resolver_match or resolve(request.path_info)  # a redirect to https resolves nothing
+    except Resolver404:
+        return request.path
+    secret = match.kwargs.get("token_uid") or match.kwargs.get("address")
+    return request.path.replace(secret, marks.mark(secret)) if secret else request.path
 
 
 def request_id(given: str) -> str:

@@ -23,6 +23,7 @@ PARTNERS = (
     "partners.partner", "partners.party", "partners.feed", "partners.endpoint", "partners.exchange", "partners.quarantined",
     "partners.alarm",
     "partners.credentialstoken", "tokens.tokendelivery", "onboarding.report", "onboarding.clearance",
+    "partnerview.link",
 )  # fmt: skip
 DOCUMENTS = ("billing.invoice", "billing.invoiceline", "billing.taxsubtotal", "billing.payment", "billing.document")
 SALES = ("billing.plan", "billing.planprice", "billing.subscription", "billing.charge")
@@ -37,9 +38,10 @@ ROLES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "operations": {
         "view": (*DRIVERS, *TRAIL, *CHARGING, *PARTNERS, "tariffs.tariffrevision", "billing.payable", *HEALTH),
-        "add": ("partners.partner", "tokens.token", "charging.command", "onboarding.report", "onboarding.clearance"),
+        "add": ("partners.partner", "tokens.token", "charging.command", "onboarding.report", "onboarding.clearance",
+                "partnerview.link"),
         "change": ("partners.partner", "partners.party", "partners.feed", "partners.quarantined",
-                   "partners.alarm", "charging.finding", "onboarding.clearance"),
+                   "partners.alarm", "charging.finding", "onboarding.clearance", "partnerview.link"),
     },
     "finance": {
         "view": (*DRIVERS, *CHARGING, *DOCUMENTS, *SALES, *BOOKS, *HEALTH),

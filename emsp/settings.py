@@ -78,6 +78,7 @@ INSTALLED_APPS = [
     "apps.charging",
     "apps.onboarding",
     "apps.billing",
+    "apps.partnerview",
 ]
 MIDDLEWARE = [
     "emsp.logs.RequestLog",

@@ -7,6 +7,7 @@ from apps.charging import receiver as charging
 from apps.locations import receiver as locations
 from apps.ocpi.versions import VERSIONS, Version
 from apps.partners import receiver as partners
+from apps.partnerview import views as partnerview
 from apps.tariffs import receiver as tariffs
 from apps.tokens import receiver as tokens
 from emsp import health
@@ -53,6 +54,8 @@ ocpi_urls = [
 
 urlpatterns = [
     *ocpi_urls,
+    path("view/<str:address>/cdrs.csv", partnerview.table, name="partnerview_table"),
+    path("view/<path:address>", partnerview.page, name="partnerview_page"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),

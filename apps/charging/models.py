@@ -207,6 +207,7 @@ class Cdr(models.Model):
             models.Index(fields=["id"], name="cdr_unmatched", condition=Q(contract=None)),
             models.Index(fields=["id"], name="cdr_without_zone", condition=Q(time_zone="")),
             models.Index(fields=["token", "-ended_at"], name="cdr_of_token"),
+            models.Index(fields=["party", "received_at", "id"], name="cdr_of_party"),  # read by who sent it
             models.Index(
                 "party",
                 Upper("credit_reference_id"),

@@ -1,5 +1,7 @@
 """Partners: how their feeds go, how they get in, what was said, and what we could not take."""
 
+from datetime import timedelta
+
 from django.contrib import admin, messages
 from django.db.models import Count, F, Q
 from django.shortcuts import get_object_or_404
@@ -14,6 +16,9 @@ from apps.ocpi.errors import InvalidObject, OcpiError, PeerFailed
 from apps.onboarding import live, readiness
 from apps.onboarding.admin import clearances_table, live_badge, reports_table
 from apps.onboarding.forms import CheckForm, LiveForm
+from apps.partnerview import links
+from apps.partnerview.admin import links_of, url_of_view
+from apps.partnerview.forms import LinkForm
 from apps.staff.office import (
     Conditions,
     Page,
@@ -116,16 +121,18 @@ class PartnerAdmin(Page):
         "created_at",
         "known_cards",
         "live_since",
+        "shared",
     ]
     fieldsets = [
-        (None, {"fields": [("name", "role"), ("state_badge", "parties_of", "known_cards"), "live_since"]}),
+        (None, {"fields": [("name", "role"), ("state_badge", "parties_of", "known_cards"), ("live_since", "shared")]}),
         ("Connection", {"fields": [("version", "versions_url", "connected_at"), ("token_form", "is_private")]}),
         ("Its calls", {"fields": [("pace", "wants_place")]}),
     ]
     inlines = [FeedInline]
     actions_list = ["connect"]
     actions_detail = [
-        "pull_now", "push_now", "check_readiness", {"title": "Live", "icon": "rocket_launch", "items": ["go_live", "end_live"]},
+        "pull_now", "push_now", "check_readiness", "share",
+        {"title": "Live", "icon": "rocket_launch", "items": ["go_live", "end_live"]},
         {"title": "Connection", "icon": "key", "items": ["invite_again", "renew", "disconnect"]},
     ]  # fmt: skip
 
@@ -166,6 +173,10 @@ class PartnerAdmin(Page):
     @once
     def live_since(self, partner):
         return live_badge(next((one for one in self.clearances(partner) if not one.ended_at), None))
+
+    @display(description="Its CDRs")
+    def shared(self, partner):
+        return links_of(partner)
 
     @once
     def clearances(self, partner):
@@ -218,6 +229,20 @@ class PartnerAdmin(Page):
             return self.token_page(request, handshake.invite(partner.name, theirs, timezone.now(), **how))
         intro = INVITING_AGAIN if party else "It speaks for no party yet: invite it by its party."
         return self.render(request, "admin/form.html", f"Invite {partner} again", intro=intro, button="Invite again")
+
+    @action(description="Link to its CDRs", permissions=["partnerview.add_link"], url_path="share", icon="share")
+    def share(self, request, object_id):
+        """The address is on the page that answers, and can never be read again (trust S4)."""
+        partner = get_object_or_404(Partner, pk=object_id)
+        form = LinkForm(request.POST or None)
+        title = f"Link to the CDRs of {partner}"
+        if not form.is_valid():
+            return self.render(request, "admin/form.html", title, form=form, button="Make a link", intro=SHARING)
+        life = timedelta(days=form.cleaned_data["days"])
+        address = links.make(partner, form.cleaned_data["holder"], life, str(request.user), timezone.now())
+        answer = self.render(request, "admin/address.html", title, url=url_of_view(address), partner=partner)
+        answer["Cache-Control"] = "no-store"
+        return answer
 
     @act("Pull now", permission="partners.change_feed", icon="download", form=PullForm,
          question="A worker pulls what changed as soon as it is free.")  # fmt: skip
@@ -290,6 +315,7 @@ class PartnerAdmin(Page):
 
 INVITING = "For a partner that will register with us. It needs our versions URL and the token, by a way that is safe."
 INVITING_AGAIN = "A new token A; the one before is dead from then on. What is connected stays connected meanwhile."
+SHARING = "Whoever has the address reads what became of this partner's CDRs, without a login, until it expires or is taken back."
 CONNECTING = "For a partner that gave you its versions URL and a token A."
 
 

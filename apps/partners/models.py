@@ -269,7 +269,10 @@ class Quarantined(models.Model):
         verbose_name = "quarantined object"
         ordering = ["-last_seen_at"]
         constraints = [models.UniqueConstraint(fields=["partner", "module", "digest"], name="quarantined_once")]
-        indexes = [models.Index(fields=["module"], name="quarantined_open", condition=Q(state="OPEN"))]
+        indexes = [
+            models.Index(fields=["module"], name="quarantined_open", condition=Q(state="OPEN")),
+            models.Index(fields=["partner", "module", "first_seen_at", "id"], name="quarantined_of_partner"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.module} {self.ocpi_id or '(no id)'}"

@@ -15,6 +15,7 @@ from apps.onboarding.models import Clearance, Report
 from apps.partners import credentials, quarantine
 from apps.partners.models import Alarm, CredentialsToken, Endpoint, Exchange, Feed, Partner, Party, Quarantined
 from apps.partners.taking import take
+from apps.partnerview import links
 from apps.tariffs.models import Tariff, TariffRevision
 from apps.tokens.models import Authorization, Token, TokenDelivery
 from emsp.invariants import inspecting
@@ -170,6 +171,7 @@ def tell(partner, card, number):
     ended = {} if number else {"ended_at": NOW, "ended_by": "eva"}
     if number < 2:
         Clearance.objects.create(partner=partner, reason=HOSTILE, by="eva", at=NOW, **ended)
+    links.make(partner, HOSTILE, timedelta(days=9), "eva", NOW)
     token = {"token": card, "token_uid": card.uid, "token_type": card.type}
     Authorization.objects.create(
         partner=partner, allowed="ALLOWED", reason="in order", at=NOW, location_id=HOSTILE, **token

@@ -27,6 +27,7 @@ from apps.drivers.models import Account, Contract, Driver
 from apps.locations.models import Connector, Evse
 from apps.partners import exchanges
 from apps.partners.models import CredentialsToken, Exchange, Feed, Partner, Party, Quarantined
+from apps.partnerview.models import Link
 from apps.staff.models import User
 from apps.staff.office import url_of
 from apps.tokens.models import Token, TokenDelivery
@@ -233,6 +234,25 @@ def test_an_invitation_shows_its_token_once(admin):
     again = admin.post(reverse("admin:partners_partner_invite_again", args=[partner.pk]))
     assert again.context["invitation"].token != token
     assert CredentialsToken.objects.filter(revoked_at=None).count() == 1
+
+
+def test_a_link_to_its_cdrs_is_shown_once_and_taken_back(admin, client, partner):
+    url = reverse("admin:partners_partner_share", args=[partner.pk])
+    assert admin.post(url, {"holder": "", "days": "90"}).context["form"].errors["holder"]
+    answer = admin.post(url, {"holder": "Bokföring", "days": "90"})
+
+    assert "no-store" in answer["Cache-Control"]
+    view = answer.context["url"].partition("/view/")[2]
+    assert view in answer.content.decode()
+    made = Link.objects.get()
+    assert (made.holder, made.created_by, (made.expires_at - made.created_at).days) == ("Bokföring", "admin", 90)
+    assert url_of(Link, partner__id__exact=partner.pk) in (shown := page(admin, url_of(partner)))
+    assert view.partition(".")[0] not in shown + page(admin, url_of(made))
+    assert client.get(f"/view/{view}").status_code == 200
+
+    assert act(admin, made, "take_back") == "Taken back."
+    assert client.get(f"/view/{view}").status_code == 404
+    assert "the link for Bokföring opens nothing any more." in act(admin, made, "take_back")
 
 
 def test_a_party_is_spelt_like_a_party(admin):

@@ -11,6 +11,7 @@ from apps.drivers.models import Contract, Driver
 from apps.locations.models import Evse
 from apps.onboarding.models import Report
 from apps.partners.models import Alarm, Partner, Party, Quarantined
+from apps.partnerview.models import Link
 from apps.staff.office import Record, url_of
 from apps.tokens.models import Token
 from emsp.roles import ROLES, permissions_of
@@ -41,6 +42,8 @@ ACTS = {
     "partners_partner_check_readiness": (Partner, {"operations"}),
     "partners_partner_go_live": (Partner, {"operations"}),
     "partners_partner_end_live": (Partner, {"operations"}),
+    "partners_partner_share": (Partner, {"operations"}),
+    "partnerview_link_take_back": (Link, {"operations"}),
     "onboarding_report_html": (Report, {"operations", "auditor"}),
     "onboarding_report_pdf": (Report, {"operations", "auditor"}),
     "partners_partner_renew": (Partner, {"operations"}),

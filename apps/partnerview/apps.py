@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class PartnerviewConfig(AppConfig):
+    name = "apps.partnerview"
+    label = "partnerview"
