@@ -57,6 +57,7 @@ def _measure(sizes: list[int]) -> list:
         note(web.measure(token, uids, size, folder))
     if len(sizes) > 1:
         note(rooms.growth(found))
+    note(web.of_versions(token, uids, sizes[-1], folder))
     note(slow.measure(token, uids, folder))
     note(multitude.measure())
     note(multitude.cards_and_places(token, uids, folder))
@@ -79,8 +80,11 @@ ceiling of the same run: what matters is the ratio, for it stays when the machin
 
 - *bare view*: a Django view that returns `{{}}`, in the same gunicorn (2 workers of 4 threads) behind the same middleware,
   under the same load (wrk, 8 connections, best of 3 rounds of 4 seconds).
+- *2.2.1*: the same path in that version of OCPI.
 - *upsert*: the row floor, upserts of the very rows that were written, a page at a time, from rows that need no reading.
 - *first pull*, *smaller world*: the same path before, and with a tenth of the rows. *asked for*: a number of our own.
+- *smaller world, by its floor*: the same path with a tenth of the rows, as much slower as COPY or the upserts are in the larger
+  world: what a row costs us may grow by 15 % more than what it costs PostgreSQL alone.
 - *COPY*: PostgreSQL's COPY of the very rows that were written, into tables with the same indexes.
 - *one pass*: reading every row of the same tables once, but not the PDFs. The bar of the invariants is a minute for a
   million CDRs, with a PDF of 40 kB for every tenth of them.
