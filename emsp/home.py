@@ -21,6 +21,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.dataclasses import SearchResult
 
+from apps.api.models import ApiKey
 from apps.billing.models import (
     Charge,
     Document,
@@ -427,6 +428,7 @@ NAVIGATION = {
     "Office": [
         ("People", User, "group"),
         ("Groups", Group, "shield_person"),
+        ("API keys", ApiKey, "key"),
         ("Invariants", Invariant, "verified"),
     ],
 }

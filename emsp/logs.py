@@ -45,12 +45,12 @@ class RequestLog:
 
 
 def told_path(request) -> str:
-    """The path without the card, or the key to a partner's view, that may be in it (trust S40, S41)."""
+    """The path without the card, contract, or key to a partner's view, that may be in it (trust S40, S41)."""
     try:
         match = request.resolver_match or resolve(request.path_info)  # a redirect to https resolves nothing
     except Resolver404:
         return request.path
-    secret = match.kwargs.get("token_uid") or match.kwargs.get("address")
+    secret = next(filter(None, map(match.kwargs.get, ("token_uid", "contract_id", "address"))), None)
     return request.path.replace(secret, marks.mark(secret)) if secret else request.path
 
 

@@ -19,6 +19,7 @@ CHARGING = (
 )
 HEALTH = ("emsp.invariant",)
 TRAIL = ("tokens.authorization", "charging.session", "charging.sessionperiod", "charging.command")
+KEYS = ("api.apikey",)
 PARTNERS = (
     "partners.partner", "partners.party", "partners.feed", "partners.endpoint", "partners.exchange", "partners.quarantined",
     "partners.alarm",
@@ -37,11 +38,11 @@ ROLES: dict[str, dict[str, tuple[str, ...]]] = {
         "change": ("drivers.account", "drivers.driver", "drivers.contract", "tokens.token"),
     },
     "operations": {
-        "view": (*DRIVERS, *TRAIL, *CHARGING, *PARTNERS, "tariffs.tariffrevision", "billing.payable", *HEALTH),
+        "view": (*DRIVERS, *TRAIL, *CHARGING, *PARTNERS, *KEYS, "tariffs.tariffrevision", "billing.payable", *HEALTH),
         "add": ("partners.partner", "tokens.token", "charging.command", "onboarding.report", "onboarding.clearance",
-                "partnerview.link"),
+                "partnerview.link", *KEYS),
         "change": ("partners.partner", "partners.party", "partners.feed", "partners.quarantined",
-                   "partners.alarm", "charging.finding", "onboarding.clearance", "partnerview.link"),
+                   "partners.alarm", "charging.finding", "onboarding.clearance", "partnerview.link", *KEYS),
     },
     "finance": {
         "view": (*DRIVERS, *CHARGING, *DOCUMENTS, *SALES, *BOOKS, *HEALTH),
@@ -51,7 +52,7 @@ ROLES: dict[str, dict[str, tuple[str, ...]]] = {
                    "billing.vatrate", "billing.legalentity", "billing.taxregistration", "billing.numberseries"),
     },
     "auditor": {
-        "view": (*DRIVERS, *TRAIL, *CHARGING, *PARTNERS, *DOCUMENTS, *SALES, *BOOKS, *HEALTH,
+        "view": (*DRIVERS, *TRAIL, *CHARGING, *PARTNERS, *KEYS, *DOCUMENTS, *SALES, *BOOKS, *HEALTH,
                  "tariffs.tariffrevision", "staff.user", "auth.group", "admin.logentry"),
     },
 }  # fmt: skip

@@ -68,6 +68,7 @@ INSTALLED_APPS = [
     "pghistory",
     "pgtrigger",
     "rest_framework",
+    "drf_spectacular",
     "emsp",
     "apps.staff",
     "apps.partners",
@@ -79,10 +80,12 @@ INSTALLED_APPS = [
     "apps.onboarding",
     "apps.billing",
     "apps.partnerview",
+    "apps.api",
 ]
 MIDDLEWARE = [
     "emsp.logs.RequestLog",
-    "apps.partners.middleware.Ocpi",  # everything below is for people
+    "apps.partners.middleware.Ocpi",
+    "apps.api.middleware.Api",  # everything below is for people
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -194,12 +197,21 @@ STORAGES = {
     "staticfiles": {"BACKEND": _static},
 }
 
-# OCPI's own answers replace the defaults in apps/partners/receiver.py; nothing here is for browsers.
+# OCPI's own answers replace the defaults in apps/partners/receiver.py, our API's in apps/api/frame.py; nothing here is
+# for browsers.
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
     "UNAUTHENTICATED_USER": None,
     "UNAUTHENTICATED_TOKEN": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": f"{OCPI_PARTY_NAME}: charging for drivers",
+    "DESCRIPTION": "For our own app and web site. Ids mean nothing but what they were told for.",
+    "VERSION": "1",
+    "SERVERS": [{"url": PUBLIC_URL}],
+    "PREPROCESSING_HOOKS": ["apps.api.schema.ours"],
 }
 
 # Celery: what is due are rows, the broker only rings the bell, so a message may be lost or come twice.

@@ -3,6 +3,8 @@
 from django.contrib import admin
 from django.urls import path, register_converter
 
+from apps.api import driving, frame, invoices
+from apps.api import locations as places
 from apps.charging import receiver as charging
 from apps.locations import receiver as locations
 from apps.ocpi.versions import VERSIONS, Version
@@ -52,8 +54,26 @@ ocpi_urls = [
     path(f"{OCPI}/tokens/<str:token_uid>/authorize", tokens.Authorize.as_view()),
 ]
 
+API = "api/v1"
+
+# Our own API, for our own app and web site: docs/api.md.
+api_urls = [
+    path(f"{API}/schema", frame.Schema.as_view()),
+    path(f"{API}/locations", places.Locations.as_view()),
+    path(f"{API}/locations/<str:location_id>", places.LocationDetail.as_view()),
+    path(f"{API}/contracts/<str:contract_id>", driving.Contracts.as_view()),
+    path(f"{API}/drivers/<str:driver_id>/sessions", driving.DriverSessions.as_view()),
+    path(f"{API}/drivers/<str:driver_id>/invoices", invoices.DriverInvoices.as_view()),
+    path(f"{API}/invoices/<str:invoice_id>/pdf", invoices.InvoicePdf.as_view(), name="api-invoice-pdf"),
+    path(f"{API}/sessions", driving.Sessions.as_view()),
+    path(f"{API}/sessions/<str:session_id>", driving.SessionDetail.as_view()),
+    path(f"{API}/sessions/<str:session_id>/stop", driving.StopSession.as_view()),
+    path(f"{API}/commands/<str:command_id>", driving.CommandDetail.as_view(), name="api-command"),
+]
+
 urlpatterns = [
     *ocpi_urls,
+    *api_urls,
     path("view/<str:address>/cdrs.csv", partnerview.table, name="partnerview_table"),
     path("view/<path:address>", partnerview.page, name="partnerview_page"),
     path("healthz", health.healthz, name="healthz"),

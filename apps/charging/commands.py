@@ -19,7 +19,7 @@ from apps.ocpi.versions import VERSIONS
 from apps.partners import peers
 from apps.partners.models import Partner, Party
 from apps.partners.taking import fitting
-from apps.tokens.authorization import authorize
+from apps.tokens.authorization import Answer, authorize
 from apps.tokens.models import Token
 from apps.work import ring
 
@@ -83,10 +83,18 @@ class CannotCommand(Exception):
     """This cannot be asked of this charge point now; the text says why, for staff."""
 
 
+class CardRefused(CannotCommand):
+    """It is the card that may not charge; `allowed` is what a charge point would be answered."""
+
+    def __init__(self, token: Token, answer: Answer):
+        super().__init__(f"card {token}: {answer.reason}")
+        self.allowed = answer.allowed
+
+
 def request_start(evse: Evse, token: Token, now: datetime, *, connector_id: str = "", by: str = "") -> Command:
     """Let a card charge at an EVSE. The same wish while it is open is the same command: a second click sends nothing.
 
-    CannotCommand if the card may not charge, the EVSE cannot be started from afar, or its CPO takes no commands.
+    CannotCommand if the card may not charge (CardRefused), the EVSE cannot be started from afar, or its CPO takes no commands.
     """
     _require(evse, START_STOP)
     wish = {"connector_id": connector_id or _connector_to_name(evse)}
@@ -154,7 +162,7 @@ def _request_for(kind: Kind, evse: Evse, token: Token, now: datetime, by: str, *
     place = objects.LocationReferences(location_id=location.ocpi_id, evse_uids=(evse.uid,))
     answer = authorize(partner_id=partner.pk, uid=token.uid, token_type=token.type, references=place, now=now)
     if not answer.is_grant:
-        raise CannotCommand(f"card {token}: {answer.reason}")
+        raise CardRefused(token, answer)
     where = {"location_id": location.ocpi_id, "evse_uid": evse.uid, "authorization_reference": answer.reference}
     return _request(kind, location.party, now, token=token, requested_by=by, **where, **wish)
 

@@ -34,6 +34,9 @@ class Location(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint("party", Upper("ocpi_id"), name="location_identity")]
+        indexes = [
+            models.Index(fields=["latitude", "longitude"], name="location_at", condition=models.Q(vanished_at=None))
+        ]
 
     def __str__(self) -> str:
         return self.name or self.ocpi_id

@@ -1,5 +1,8 @@
 """Which locations somebody with this card may be shown (mod_locations, PublishTokenType; LOC-05)."""
 
+from functools import reduce
+from operator import or_
+
 from django.db.models import BooleanField, Q
 from django.db.models.expressions import RawSQL
 
@@ -18,14 +21,17 @@ ALLOWED = """EXISTS (
 """One entry of which everything that is set fits the card. An entry too short to mean a card means none."""
 
 
-def shown_to(card: objects.PublishTokenType):
-    """What is published, and of what is not (charge points at home, of a firm) what allows this card."""
-    return Location.objects.filter(~Q(publish=False) | Q(pk__in=private_for(card).values("pk")))
+def shown_to(*cards: objects.PublishTokenType):
+    """What is published, and of what is not (charge points at home, of a firm) what allows one of these cards."""
+    return Location.objects.filter(reduce(or_, map(_allows, cards), ~Q(publish=False)))
 
 
 def private_for(card: objects.PublishTokenType):
     """Locations that nobody is shown but a few, this card's driver among them."""
+    return Location.objects.filter(_allows(card), publish=False)
+
+
+def _allows(card: objects.PublishTokenType) -> Q:
     facts = {"type": card.type, "visual_number": card.visual_number, "issuer": card.issuer}
     said = [as_json(facts), card.uid or "", card.group_id or ""]
-    allowed = RawSQL(ALLOWED, said, output_field=BooleanField())  # noqa: S611 - all that varies is a parameter
-    return Location.objects.filter(publish=False).filter(allowed)
+    return Q(RawSQL(ALLOWED, said, output_field=BooleanField()))  # noqa: S611 - all that varies is a parameter

@@ -16,12 +16,12 @@ from apps.drivers.admin import (
 )
 from apps.locations.models import Location
 from apps.locations.publishing import private_for
-from apps.ocpi.objects import PublishTokenType
 from apps.partners.models import Partner
 from apps.staff.office import Conditions, Page, Record, Table, act, badge, link, moment, once, url_of
 
 from .announcing import announce, could_not_be_told, on_their_way
 from .blocking import block_token, unblock_token
+from .cards import shown_as
 from .models import Authorization, Token
 
 
@@ -130,8 +130,7 @@ class TokenAdmin(Page):
 
 def private_table(token: Token) -> Table:
     """Charge points at home and of firms, which only some may be shown (LOC-05)."""
-    card = {name: getattr(token, name) or None for name in PublishTokenType.__struct_fields__}
-    found = private_for(PublishTokenType(**card)).select_related("party").defer("body", "details", "content_hash")
+    found = private_for(shown_as(token)).select_related("party").defer("body", "details", "content_hash")
     rows = ([link(place), place.city, str(place.party)] for place in found.order_by("pk")[:20])
     return Table("Private locations it may see", Location, ["Location", "City", "CPO"], rows)
 

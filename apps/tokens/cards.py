@@ -82,3 +82,10 @@ def describe(card: Card, us: objects.Party) -> objects.Token:
         language=card.language or None,
         last_updated=card.last_updated,
     )
+
+
+def shown_as(token: Token) -> objects.PublishTokenType:
+    """What private locations compare with whom they allow (LOC-05)."""
+    return objects.PublishTokenType(
+        **{name: getattr(token, name) or None for name in objects.PublishTokenType.__struct_fields__}
+    )

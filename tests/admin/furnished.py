@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, date, datetime, timedelta
 
+from apps.api import keys
 from apps.billing import invoicing, rating, rendering
 from apps.billing.models import LegalEntity, NumberSeries, Plan, PlanPrice, Subscription, TaxRegistration, VatRate
 from apps.charging import checking, intake
@@ -143,6 +144,7 @@ def furnish(rows):
         TokenDelivery.objects.create(partner=partner, token=card, confirmed_version=1)
         own = cdr_body(f"CDR-{number}", card.uid, card.contract.contract_id)
         receive(partner, own, cdr_body(f"STRANGE-{number}", f"DEAD{number}", "XX-YYY-C1"))
+    keys.issue(f"Web {HOSTILE}", "READ", NOW, by="eva")
     bill()
     inspecting.keep(inspecting.inspect(NOW), NOW)
     return partner

@@ -5,6 +5,7 @@ from django.contrib import admin as django_admin
 from django.contrib.auth.models import Group
 from django.urls import reverse
 
+from apps.api.models import ApiKey
 from apps.billing.models import Invoice, InvoiceRun, Payment, VatRate
 from apps.charging.models import Cdr, Command, Session
 from apps.drivers.models import Contract, Driver
@@ -23,6 +24,8 @@ EVERYBODY = [*ROLES, "nobody"]
 
 ACTS = {
     # address: (row, who may)
+    "api_apikey_add": (None, {"operations"}),
+    "api_apikey_revoke": (ApiKey, {"operations"}),
     "drivers_driver_block": (Driver, {"support"}),
     "drivers_driver_unblock": (Driver, {"support"}),
     "drivers_driver_add_card": (Driver, {"support", "operations"}),

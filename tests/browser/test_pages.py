@@ -18,6 +18,7 @@ TALLEST = 500
 OUR_OWN = [
     "admin:index", "admin:locations_location_map", "admin:drivers_driver_add", "admin:drivers_driver_import_file",
     "admin:partners_partner_add", "admin:partners_partner_connect", "admin:billing_invoicerun_add", "admin:billing_invoice_export",
+    "admin:api_apikey_add",
 ]  # fmt: skip
 either = pytest.mark.parametrize("viewport", [DESK, TELEPHONE], ids=["desk", "telephone"])
 

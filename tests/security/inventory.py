@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 from django.urls import URLPattern, get_resolver
+from rest_framework.views import APIView
 
+from apps.api import frame
 from apps.ocpi import reader
 from apps.ocpi.versions import VERSIONS
 from apps.partners.receiver import PartnerView
@@ -37,23 +39,33 @@ def routes(patterns=None, before: str = "") -> Iterator[tuple[str, object]]:
 
 def table() -> str:
     known = list(routes())
-    partners = [_partners_row(route, view) for route, view in known if _view_class(view)]
-    others = sorted(_others_row(route) for route, view in known if not _view_class(view))
+    partners = [_partners_row(route, cls) for route, view in known if (cls := _class_of(view, PartnerView))]
+    keyed = [_keys_row(route, cls) for route, view in known if (cls := _class_of(view, frame.ApiView))]
+    others = sorted(_others_row(route) for route, view in known if not _class_of(view, APIView))
     return (
         f"{HEAD}## Partners\n\n| URL | versions | methods | token | largest body |\n|---|---|---|---|---|\n"
         + "".join(partners)
+        + "\n## Our own app and web site\n\n| URL | methods | key | largest body |\n|---|---|---|---|\n"
+        + "".join(keyed)
         + "\n## People and probes\n\n| URL | who |\n|---|---|\n"
         + "".join(others)
     )
 
 
-def _view_class(view) -> type[PartnerView] | None:
+def _class_of(view, kind: type) -> type | None:
+    """The class of a view, if it is of that kind."""
     found = getattr(view, "cls", None)
-    return found if isinstance(found, type) and issubclass(found, PartnerView) else None
+    return found if isinstance(found, type) and issubclass(found, kind) else None
 
 
-def _partners_row(route: str, view) -> str:
-    cls = _view_class(view)
+def _keys_row(route: str, cls: type[frame.ApiView]) -> str:
+    key = "acting for drivers" if cls.acts else "any"
+    names = ", ".join(method.upper() for method in METHODS if hasattr(cls, method))
+    body = f"{frame.BODY_LIMIT // 1024} KiB" if hasattr(cls, "post") else "–"
+    return f"| `/{route}` | {names} | {key} | {body} |\n"
+
+
+def _partners_row(route: str, cls: type[PartnerView]) -> str:
     methods = [method for method in METHODS if hasattr(cls, method)]
     versions = ", ".join(VERSIONS) if "version:version" in route else "all"
     token = "A or C" if cls.is_registration else "C, connected"

@@ -5,8 +5,12 @@ import uuid
 
 import pytest
 
+from apps.api import ids, keys
+from apps.charging.models import Command
 from apps.ocpi.versions import VERSIONS
-from emsp.urls import ocpi_urls
+from emsp.urls import api_urls, ocpi_urls
+from tests.admin.furnished import NOW, furnish, make_card
+from tests.api.conftest import Caller
 from tests.charging.conftest import CDR
 from tests.ocpi.bodies import as_bytes, sent
 
@@ -89,3 +93,46 @@ def test_what_another_sent_changed_nothing(two, objects):
     assert [
         owner.call("GET", f"{module}/SE/OWN/X1").json()["data"] for module in ("locations", "sessions", "tariffs")
     ] == before
+
+
+# Our own API: keys of single accounts
+
+OF_ACCOUNTS = [
+    pattern.pattern._route for pattern in api_urls if re.search("<(?!str:location_id)", pattern.pattern._route)
+]
+NOBODYS = {"contract_id": "SE-EMP-C99999999-X"}
+
+
+@pytest.fixture
+def accounts(client, db):
+    """Keys of an account that has something of each kind, and of one that has nothing; the ids of what it has."""
+    partner = furnish(1)
+    session = partner.parties.get().sessions.get()
+    stop = {"kind": "STOP_SESSION", "session": session, "requested_at": NOW, "due_at": NOW, "reply_key": "stop"}
+    command = Command.objects.create(party=session.party, partner=partner, **stop)
+    contract = session.token.contract
+    account, other = contract.driver.account, make_card(77).contract.driver.account
+    rows = {
+        "driver_id": contract.driver,
+        "session_id": session,
+        "command_id": command,
+        "invoice_id": account.invoices.get(),
+    }
+    known = {name: ids.write(type(row), row.pk) for name, row in rows.items()} | {"contract_id": contract.contract_id}
+    unknown = {name: ids.write(type(row), 10**9) for name, row in rows.items()} | NOBODYS
+    callers = [Caller(client, keys.issue(f"{one}", "ACT", NOW, by="eva", account=one)[1]) for one in (account, other)]
+    return callers, known, unknown
+
+
+def test_anothers_is_like_nobodys_to_a_key(accounts):
+    (owner, other), known, unknown = accounts
+    for route in OF_ACCOUNTS:
+        path, nobodys = (url(route, "", **values).removeprefix("/api/v1/") for values in (known, unknown))
+        is_read = not route.endswith("stop")
+        assert not is_read or owner.get(path).status_code == 200, path
+        for method in ("get", "post"):
+            found, missing = (getattr(other, method)(address) for address in (path, nobodys))
+            assert (found.status_code, found.content) == (missing.status_code, missing.content), (method, path)
+            assert found.status_code == (404 if is_read == (method == "get") else 405), (method, path)
+    assert len(OF_ACCOUNTS) >= 7
+    assert not Command.objects.exclude(reply_key="stop").filter(kind="STOP_SESSION").exists()
