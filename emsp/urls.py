@@ -52,6 +52,7 @@ ocpi_urls = [
     path(f"{OCPI}/commands/<slug:kind>/<slug:reply_key>", charging.CommandResults.as_view()),
     path(f"{OCPI}/tokens", tokens.TokenList.as_view()),
     path(f"{OCPI}/tokens/<str:token_uid>/authorize", tokens.Authorize.as_view()),
+    path(f"{OCPI}/tokens/{PARTY}/<str:token_uid>/authorize", tokens.Authorize.as_view()),
 ]
 
 API = "api/v1"

@@ -68,7 +68,8 @@ def _prepare(command: Command, now: datetime) -> tuple[Peer, str, dict]:
     peer = peers.peer_of(command.partner, "commands", patience=PATIENCE_S, them=party)
     version = VERSIONS[command.partner.version]
     url = f"{peers.endpoint(command.partner, 'commands', RECEIVER).rstrip('/')}/{command.kind}"
-    return peer, url, version.write(command.kind.lower(), _worded(command, version, now))
+    told = _worded(command, version, now)
+    return peer, url, version.write(command.kind.lower(), told, nulls=command.partner.nulls)
 
 
 def _worded(command: Command, version: Version, now: datetime):

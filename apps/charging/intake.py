@@ -105,7 +105,8 @@ def evidence(partner: Partner, incoming: Incoming, now: datetime) -> tuple:
     cdr: objects.Cdr = incoming.object
     token, place = cdr.cdr_token, cdr.cdr_location
     return (
-        uuid.uuid4(), incoming.party.pk, partner.pk, cdr.id, cdr.session_id or "", cdr.authorization_reference or "",
+        uuid.uuid4(), incoming.party.pk, partner.pk, cdr.id,
+        cdr.session_id or (cdr.id if partner.cdr_is_session else ""), cdr.authorization_reference or "",
         cdr.auth_method, token.uid or "", token.type or "", token.contract_id, cdr.start_date_time, cdr.end_date_time,
         cdr.total_energy, cdr.total_time, cdr.total_parking_time, cdr.currency, cdr.total_cost.before_taxes,
         cdr.total_cost.tax_total, place.country, place.id, place.name or "", place.city,

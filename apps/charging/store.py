@@ -120,7 +120,7 @@ def _period_rows(session: int, periods: Iterable[objects.ChargingPeriod], at: da
 def take_patch(partner: Partner, party: Party, version: Version, session_id: str, body: bytes, now: datetime) -> Stored:
     """Apply a PATCH as it was sent; one that cannot be applied is kept, and InvalidObject says why (decision 3)."""
     try:
-        return _read_and_patch(party, version, session_id, body, now)
+        return _read_and_patch(partner, party, version, session_id, body, now)
     except NotJson:
         raise
     except InvalidObject as error:
@@ -129,9 +129,12 @@ def take_patch(partner: Partner, party: Party, version: Version, session_id: str
         raise
 
 
-def _read_and_patch(party: Party, version: Version, session_id: str, body: bytes, now: datetime) -> Stored:
+def _read_and_patch(
+    partner: Partner, party: Party, version: Version, session_id: str, body: bytes, now: datetime
+) -> Stored:
     owner = objects.Party(party.country_code, party.party_id)
-    return patch_session(party, session_id, version.read_session_patch(body, owner).object, now)
+    patch = version.read_session_patch(body, owner, undated=partner.undated_patches).object
+    return patch_session(party, session_id, patch, now)
 
 
 def patch_session(party: Party, session_id: str, patch: objects.SessionPatch, now: datetime) -> Stored:
@@ -270,7 +273,7 @@ class _Sessions(Intake):
         if (context or {}).get("method") != "PATCH":
             return super().attempt(partner, version, body, now, owner=owner, context=context)
         try:
-            stored = _read_and_patch(owner, version, context["id"], body, now)
+            stored = _read_and_patch(partner, owner, version, context["id"], body, now)
         except UnknownObject as error:
             return Taken(body, Outcome.REFUSED, problems=(Problem("", error.message),))
         return Taken(body, stored.outcome, stored.row)

@@ -47,7 +47,7 @@ class Locations(LocationView):
         return self.told(taken.require().outcome)
 
     def patch(self, request, version, location_id, **owner):
-        patch = version.read_location_patch(self.body, self.owner).object
+        patch = version.read_location_patch(self.body, self.owner, undated=self.partner.undated_patches).object
         return self.told(patches.patch_location(self.party, location_id, patch, self.now))
 
 
@@ -66,7 +66,7 @@ class Evses(LocationView):
         return self.told(store.put_evse(self.party, location_id, evse, self.now).outcome)
 
     def patch(self, request, version, location_id, evse_uid, **owner):
-        patch = version.read_evse_patch(self.body, self.owner).object
+        patch = version.read_evse_patch(self.body, self.owner, undated=self.partner.undated_patches).object
         return self.told(patches.patch_evse(self.party, location_id, evse_uid, patch, self.now))
 
 
@@ -81,5 +81,5 @@ class Connectors(LocationView):
         return self.told(store.put_connector(self.party, location_id, evse_uid, connector, self.now).outcome)
 
     def patch(self, request, version, location_id, evse_uid, connector_id, **owner):
-        patch = version.read_connector_patch(self.body, self.owner).object
+        patch = version.read_connector_patch(self.body, self.owner, undated=self.partner.undated_patches).object
         return self.told(patches.patch_connector(self.party, location_id, evse_uid, connector_id, patch, self.now))

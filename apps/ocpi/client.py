@@ -1,7 +1,7 @@
 """Calling a peer: the only place that opens a connection to where a partner's URL leads.
 
 A partner chooses its URLs, and its answers are whatever it likes. So the address is checked when it is connected to,
-nothing is followed but a Link on the same origin, one deadline covers the whole call, and no answer grows beyond a
+nothing is followed but what stays on the same origin, one deadline covers the whole call, and no answer grows beyond a
 bound, packed or unpacked (trust S20 to S24, S32 to S34).
 """
 
@@ -19,7 +19,7 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 from uuid import uuid4
 
 import httpcore
@@ -30,7 +30,7 @@ from .addresses import PrivateHosts, reachable
 from .envelope import SUCCESS, encode
 from .errors import InvalidObject, PeerFailed
 from .objects import Party
-from .paging import Crawl, Page, next_link
+from .paging import Crawl, Page, next_link, on_origin
 from .types import write_moment
 from .versions import V221, Version
 
@@ -49,10 +49,29 @@ TRIES = 3
 LONGEST_WAIT = 30
 """Seconds we wait within a pull if the peer asks for it; whoever wants us to wait longer is called again later."""
 
+MOVED = frozenset({HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT})
+"""The same request, elsewhere; others would make a GET of it."""
+
 TRY_AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
 BROKEN = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
 NO_ANSWER = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError, OSError)
+
+
+class Habits(NamedTuple):
+    """Where a peer's platform departs from OCPI, and we go along because staff said so.
+
+    `slash`: every URL that we call ends in one, whatever it published. `redirects`: a 307 or 308 is followed, once a call
+    and on its own origin. `next_pages_at`: a host, or host:port, to which the Link of a list may lead with our token.
+    """
+
+    slash: bool = False
+    redirects: bool = False
+    next_pages_at: str = ""
+
+
+LITERAL = Habits()
+"""As OCPI says."""
 
 
 class Answer(NamedTuple):
@@ -99,38 +118,40 @@ class Peer:
         them: Party | None = None,
         record: Callable[[Call], None] | None = None,
         patience: float = WHOLE_CALL,
+        habits: Habits = LITERAL,
     ):
         self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "emsp"}
         self._headers["Authorization"] = (version or V221).authorization(token, form)
         self._headers |= _routing(us, them) if version is None or version.has_routing else {}
         self._record = record or (lambda call: None)
         self._patience = patience
+        self._habits = habits
         self._line = _Line(PrivateHosts(private_hosts) if is_private else None)
         self._transport = _Transport(self._line)
         self.close = weakref.finalize(self, self._transport.close)
 
     def get(self, url: str, **params) -> Answer:
-        return self._answer(self._send("GET", _with_params(url, params)))
+        return self._answer(self._send("GET", _with_params(self._ended(url), params)))
 
     def put(self, url: str, body: Any = None) -> Answer:
-        return self._answer(self._send("PUT", url, body))
+        return self._answer(self._send("PUT", self._ended(url), body))
 
     def post(self, url: str, body: Any = None) -> Answer:
-        return self._answer(self._send("POST", url, body))
+        return self._answer(self._send("POST", self._ended(url), body))
 
     def patch(self, url: str, body: Any = None) -> Answer:
-        return self._answer(self._send("PATCH", url, body))
+        return self._answer(self._send("PATCH", self._ended(url), body))
 
     def delete(self, url: str, body: Any = None) -> Answer:
-        return self._answer(self._send("DELETE", url, body))
+        return self._answer(self._send("DELETE", self._ended(url), body))
 
     def pages(self, url: str, **params) -> Iterator[Page]:
         """All pages of a list, one after the other. PeerFailed where it is cut short: what was yielded is good.
 
         The Link is taken as it is (TR-18, TR-19), as long as it stays on the origin and gets us further.
         """
-        crawl = Crawl(url)
-        next_url: str | None = _with_params(url, params)
+        crawl = Crawl(url, self._habits.next_pages_at)
+        next_url: str | None = _with_params(self._ended(url), params)
         while next_url is not None:
             page, next_url = self._page(crawl, next_url)
             yield page
@@ -166,14 +187,29 @@ class Peer:
     def _answer(self, exchange: "_Exchange") -> Answer:
         return Answer(exchange.data, exchange.status_code, exchange.http_status, exchange.headers)
 
+    def _ended(self, url: str) -> str:
+        path, mark, query = url.partition("?")
+        return f"{path.rstrip('/')}/{mark}{query}" if self._habits.slash else url
+
     def _send(self, method: str, url: str, body: Any = None) -> "_Exchange":
-        """One exchange, told to the record; PeerFailed unless the peer says 1xxx."""
+        """One exchange, or two where the peer moves us on and that is its habit; PeerFailed unless it says 1xxx."""
         content = body if body is None or isinstance(body, bytes) else encode(body)
+        deadline = time.monotonic() + self._patience
+        exchange = self._exchanged(method, url, content, deadline, may_move=self._habits.redirects)
+        if exchange.moved_to is None:
+            return exchange
+        return self._exchanged(method, exchange.moved_to, content, deadline, may_move=False)
+
+    def _exchanged(
+        self, method: str, url: str, content: bytes | None, deadline: float, *, may_move: bool
+    ) -> "_Exchange":
+        """One exchange, told to the record."""
         exchange, started = _Exchange(method, url, str(uuid4()), str(uuid4())), time.monotonic()
         error = ""
         try:
-            self._transmit(exchange, content)
-            exchange.judge()
+            self._transmit(exchange, content, deadline)
+            if not (may_move and exchange.is_moved()):
+                exchange.judge()
         except PeerFailed as failed:
             error = failed.reason
             raise
@@ -181,10 +217,10 @@ class Peer:
             self._record(exchange.as_call(content or b"", error, timedelta(seconds=time.monotonic() - started)))
         return exchange
 
-    def _transmit(self, exchange: "_Exchange", content: bytes | None) -> None:
+    def _transmit(self, exchange: "_Exchange", content: bytes | None, deadline: float) -> None:
         _refuse_odd_url(exchange)
         headers = self._headers | exchange.ids | ({} if content is None else {"Content-Type": "application/json"})
-        self._line.start(exchange.url, self._patience)
+        self._line.start(exchange.url, deadline)
         try:
             request = httpx.Request(exchange.method, exchange.url, headers=headers, content=content)
             with closing(self._transport.handle_request(request)) as response:
@@ -229,6 +265,20 @@ class _Exchange:
         self.status_code: int | None = None
         self.message: str | None = None
         self.data: bytes | None = None
+        self.moved_to: str | None = None
+
+    def is_moved(self) -> bool:
+        """Whether it is to be said again at `moved_to`; PeerFailed where that is no place for our token."""
+        if self.http_status not in MOVED:
+            return False
+        target = self.headers.get("location", "")
+        try:
+            self.moved_to = on_origin(urljoin(self.url, target), self.url)
+        except ValueError:
+            self.moved_to = None
+        if self.moved_to is None:
+            raise self.failure(f"redirected elsewhere: {target[:100]}", permanent=True)
+        return True
 
     def judge(self) -> None:
         """A failure is a status outside 2xx, or a code outside 1xxx (TR-13), or no envelope where there must be one."""
@@ -361,9 +411,9 @@ class _Line(httpcore.NetworkBackend):
         self._deadline = 0.0
         self._encrypted = True
 
-    def start(self, url: str, patience: float) -> None:
+    def start(self, url: str, deadline: float) -> None:
         """A call begins."""
-        self._deadline = time.monotonic() + patience
+        self._deadline = deadline
         self._encrypted = urlsplit(url).scheme == "https"
 
     def left(self, most: float) -> float:

@@ -53,11 +53,22 @@ def origin(url: str) -> tuple[str, str, int]:
     return parts.scheme, parts.hostname or "", parts.port or (HTTPS if parts.scheme == HTTPS[0] else HTTP)[1]
 
 
+def on_origin(url: str, ours: str) -> str | None:
+    """The URL if it leads to the origin of `ours`, where our token is known; None if elsewhere, ValueError if it is no
+    URL. A peer behind a proxy may not know that it is called by https."""
+    us, them = origin(ours), origin(url)
+    if them == us:
+        return url
+    if them == (HTTP[0], us[1], HTTP[1]) and us[0] == HTTPS[0]:
+        return urlsplit(url)._replace(scheme=HTTPS[0], netloc=urlsplit(ours).netloc).geturl()
+    return None
+
+
 class Crawl:
     """Keeps a walk through pages from going astray or round in circles (trust S23, S34)."""
 
-    def __init__(self, url: str):
-        self._url = url
+    def __init__(self, url: str, also_at: str = ""):
+        self._url, self._also_at = url, also_at
         self._urls: set[str] = set()
         self._contents: set[bytes] = set()
         self._read = 0
@@ -85,7 +96,7 @@ class Crawl:
         self._empty = 0 if page.bodies else self._empty + 1
         if next_url is None:
             return None
-        next_url = self._on_our_origin(next_url)
+        next_url = self._allowed(next_url)
         if next_url in self._urls or is_repeated:
             if page.total is not None and self._read >= page.total:
                 return None
@@ -107,16 +118,16 @@ class Crawl:
         self._contents.add(content)
         return is_repeated
 
-    def _on_our_origin(self, next_url: str) -> str:
-        """Nobody else gets to see our token. A peer behind a proxy may not know that it is called by https."""
+    def _allowed(self, next_url: str) -> str:
+        """Nobody else gets to see our token, but a host that staff named, by the same scheme."""
         try:
-            ours, theirs = origin(self._url), origin(next_url)
+            own, theirs = on_origin(next_url, self._url), origin(next_url)
         except ValueError:
             raise self._astray("the Link of the next page is no URL") from None
-        if theirs == ours:
+        if own is not None:
+            return own
+        if self._also_at and theirs == origin(f"{origin(self._url)[0]}://{self._also_at}"):
             return next_url
-        if theirs == (HTTP[0], ours[1], HTTP[1]) and ours[0] == HTTPS[0]:
-            return urlsplit(next_url)._replace(scheme=HTTPS[0], netloc=urlsplit(self._url).netloc).geturl()
         raise self._astray("the next page is elsewhere: {}, {:.100}, {}".format(*theirs), permanent=True)
 
     def _astray(self, reason: str, permanent: bool = False) -> PeerFailed:

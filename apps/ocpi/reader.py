@@ -51,6 +51,20 @@ def decode(body: bytes, *, strict: bool = False) -> Any:
     return value
 
 
+_decode_list = msgspec.json.Decoder(list[Raw]).decode
+
+
+def only_one(body: bytes) -> bytes:
+    """The object, where it comes in a list of one: some platforms wrap whatever they send. Else the body as it is."""
+    if body[:1] != b"[" and body.lstrip()[:1] != b"[":
+        return body
+    try:
+        items = _decode_list(body)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return body  # what is wrong with it is for `decode` to say
+    return bytes(items[0]).strip() if len(items) == 1 else body
+
+
 def _decoded_exactly(body: bytes):
     try:
         return _decode(body)

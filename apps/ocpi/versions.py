@@ -18,6 +18,7 @@ from .collector import written
 from .demands import Demands, respelt
 from .envelope import encode
 from .errors import MOST_PROBLEMS, InvalidObject, Problem
+from .leniency import concerns_money
 from .objects import Party
 from .settling import texts_of
 from .types import write_moment
@@ -85,12 +86,19 @@ class Version:
         newer = self.newer.spell(kind, path) if self.newer is not None else path
         return respelt(newer, self._differences.SPELT.get(kind, {}))
 
-    def read(self, kind: str, body: bytes, owner: Party) -> Reading:
-        """Read an object; InvalidObject lists every problem, spelt as the sender spells it (decision 10)."""
-        sent = reader.decode(body, strict=kind in STRICT)
+    def read(self, kind: str, body: bytes, owner: Party, *, forgives_gaps: bool = False) -> Reading:
+        """Read an object; InvalidObject lists every problem, spelt as the sender spells it (decision 10).
+
+        `forgives_gaps`: where this version demands more than we need, what is missing is a warning, unless an amount is
+        in doubt without it.
+        """
+        sent = reader.decode(reader.only_one(body), strict=kind in STRICT)
         if not isinstance(sent, dict):
             raise InvalidObject([Problem("", "expected an object")])
         missing, unexpected = self._missing(kind, sent)
+        if forgives_gaps:
+            unexpected = [*unexpected, *(gap for gap in missing if not concerns_money(gap))]
+            missing = [gap for gap in missing if concerns_money(gap)]
         canonical = self.upgrade(kind, sent, owner)
         usual = reader.usual_object(canonical, v230.OBJECTS[kind], texts_of(body))
         if usual is not None and not missing and not unexpected:
@@ -149,24 +157,29 @@ class Version:
     def read_command_result(self, body: bytes, owner: Party | None = None) -> Reading:
         return self.read("command_result", body, owner or NOBODY)
 
-    def read_location_patch(self, body: bytes, owner: Party) -> Reading:
-        return self.read("location_patch", body, owner)
+    def read_location_patch(self, body: bytes, owner: Party, *, undated: bool = False) -> Reading:
+        return self.read("location_patch", body, owner, forgives_gaps=undated)
 
-    def read_evse_patch(self, body: bytes, owner: Party) -> Reading:
-        return self.read("evse_patch", body, owner)
+    def read_evse_patch(self, body: bytes, owner: Party, *, undated: bool = False) -> Reading:
+        return self.read("evse_patch", body, owner, forgives_gaps=undated)
 
-    def read_connector_patch(self, body: bytes, owner: Party) -> Reading:
-        return self.read("connector_patch", body, owner)
+    def read_connector_patch(self, body: bytes, owner: Party, *, undated: bool = False) -> Reading:
+        return self.read("connector_patch", body, owner, forgives_gaps=undated)
 
-    def read_session_patch(self, body: bytes, owner: Party) -> Reading:
-        return self.read("session_patch", body, owner)
+    def read_session_patch(self, body: bytes, owner: Party, *, undated: bool = False) -> Reading:
+        return self.read("session_patch", body, owner, forgives_gaps=undated)
 
-    def write(self, kind: str, canonical) -> dict:
-        """The object in the words of this version: what says nothing is left out, times are text."""
-        data = _present(canonical, self.has_fractions)
+    def write(self, kind: str, canonical, *, nulls: bool = False) -> dict:
+        """The object in the words of this version: what says nothing is left out, or null; times are text."""
+        data = _in_full(canonical, self.has_fractions) if nulls else _present(canonical, self.has_fractions)
         for step in self._descent[kind]:
             data = step(data)
         return data
+
+    def write_credentials(self, credentials: objects.Credentials, *, flat: bool = False) -> dict:
+        """Flat: the party also where the oldest version has it, which some look for in every version."""
+        told = self.write("credentials", credentials)
+        return V211.write("credentials", credentials) | told if flat else told
 
     def write_session(self, session: objects.Session, place: Any = None) -> dict:
         """A session, in 2.1.1 with its whole location, as far as that is known (mod_sessions, Session object)."""
@@ -226,6 +239,17 @@ def _present(value, fractions: bool):
         return {name: item for name, item in kept.items() if item != [] or name == "taxes"}
     if isinstance(value, (list, tuple)):
         return [_present(item, fractions) for item in value]
+    return write_moment(value, fraction=fractions) if isinstance(value, datetime) else value
+
+
+def _in_full(value, fractions: bool):
+    """Builtins with whatever is None or empty, which msgspec would leave out."""
+    if isinstance(value, msgspec.Struct):
+        value = {field.encode_name: getattr(value, field.name) for field in msgspec.structs.fields(type(value))}
+    if isinstance(value, dict):
+        return {name: _in_full(item, fractions) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_in_full(item, fractions) for item in value]
     return write_moment(value, fraction=fractions) if isinstance(value, datetime) else value
 
 

@@ -125,6 +125,7 @@ def _is_settled(trial: Trial, asked: Command) -> bool:
 
 def told(trial: Trial) -> str:
     """Only a session shows that somebody charges (CMD-05)."""
+    trial.require_sessions()
     start = trial.memory["start"]
 
     def look():

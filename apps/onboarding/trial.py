@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from apps.ocpi import objects
+from apps.ocpi import modules, objects
 from apps.ocpi.client import Answer, Peer
 from apps.ocpi.errors import PeerFailed
 from apps.ocpi.versions import VERSIONS, Version
 from apps.onboarding.models import Report
 from apps.partners import peers
-from apps.partners.models import Partner
+from apps.partners.models import Feed, Partner
 from apps.work import Clock
 
 PATIENCE_S = 15
@@ -78,10 +78,16 @@ class Trial:
 
     def endpoint(self, module: str, role: str) -> str:
         """Untried where the partner offers none, which is nothing missed."""
+        if module == Feed.Module.SESSIONS and role == modules.SENDER:
+            self.require_sessions()
         url = self.partner.endpoints.filter(identifier=module, role=role).values_list("url", flat=True).first()
         if url is None:
             raise Untried(f"It offers no {module} as {role}.", is_needed=False)
         return url
+
+    def require_sessions(self) -> None:
+        if self.partner.no_sessions:
+            raise Untried("It tells of no sessions, and staff know it.", is_needed=False)
 
     def peer(self, module: str) -> Peer:
         if module not in self._peers:

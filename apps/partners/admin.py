@@ -44,13 +44,14 @@ from apps.tokens.announcing import enlist
 from apps.work import ring
 from emsp.intakes import INTAKES
 
-from . import alarms, handshake, pull, quarantine, scope
-from .forms import ConnectForm, InviteForm, MendForm, PullForm
+from . import alarms, handshake, pull, quarantine, quirks, scope
+from .forms import ConnectForm, InviteForm, MendForm, PresetForm, PullForm
 from .health import is_silent, with_silent_feeds
 from .models import Alarm, CredentialsToken, Endpoint, Exchange, Feed, Partner, Party, Quarantined
 
 STATES = {"CONNECTED": "good", "INVITED": "new", "DISCONNECTED": "bad"}
 PUSH = "apps.tokens.tasks.push_tokens"
+QUIRKS = "Where it departs from OCPI and we go along. As they come, it is OCPI to the letter."
 
 
 def feed_state(feed: Feed, now) -> str:
@@ -127,11 +128,12 @@ class PartnerAdmin(Page):
         (None, {"fields": [("name", "role"), ("state_badge", "parties_of", "known_cards"), ("live_since", "shared")]}),
         ("Connection", {"fields": [("version", "versions_url", "connected_at"), ("token_form", "is_private")]}),
         ("Its calls", {"fields": [("pace", "wants_place")]}),
+        ("Quirks", {"fields": quirks.NAMES, "description": QUIRKS}),
     ]
     inlines = [FeedInline]
     actions_list = ["connect"]
     actions_detail = [
-        "pull_now", "push_now", "check_readiness", "share",
+        "pull_now", "push_now", "check_readiness", "share", "fill_quirks",
         {"title": "Live", "icon": "rocket_launch", "items": ["go_live", "end_live"]},
         {"title": "Connection", "icon": "key", "items": ["invite_again", "renew", "disconnect"]},
     ]  # fmt: skip
@@ -193,6 +195,11 @@ class PartnerAdmin(Page):
         )
         yield Table("Their endpoints", Endpoint, ["Module", "Role", "URL"], rows, empty="Not connected.")
         yield tokens_table(partner)
+
+    def save_related(self, request, form, formsets, change):
+        super().save_related(request, form, formsets, change)
+        if not set(quirks.NAMES).isdisjoint(form.changed_data):
+            pull.fit_feeds(form.instance, timezone.now())
 
     def add_view(self, request, form_url="", extra_context=None):
         """An invitation: the token is on the page that answers, and can never be read again (trust S4)."""
@@ -274,6 +281,15 @@ class PartnerAdmin(Page):
         except readiness.CannotCheck as error:
             raise Refused(f"{error}.") from error
         return go(request, url_of(report))
+
+    @act("Quirks", permission="partners.change_partner", icon="tune", form=PresetForm,
+         question="All quirks are set as such a platform needs them; each can be changed below.")  # fmt: skip
+    def fill_quirks(self, request, partner, form):
+        quirks.fill(partner, form.cleaned_data["preset"])
+        partner.save()
+        pull.fit_feeds(partner, timezone.now())
+        found = [name for name, *_ in quirks.departures(partner)]
+        return f"{partner}: {', '.join(found)}." if found else f"{partner} is treated as OCPI says."
 
     @act("Go live", permission="onboarding.add_clearance", icon="rocket_launch", form=LiveForm,
          question="It needs a readiness report that passed, or your word.")  # fmt: skip

@@ -16,6 +16,7 @@ from apps.bulk import run_prepared
 from apps.ocpi.versions import token_forms
 
 from .models import CredentialsToken, Partner, Party
+from .quirks import HEARD
 from .scope import NO_KEY, Key
 
 INVITATION_LIFE = timedelta(days=7)
@@ -82,7 +83,7 @@ def _fields(model, *names: str) -> list:
 
 
 _TOKEN = _fields(CredentialsToken, "id", "partner", "kind", "digest", "expires_at", "first_used_at", "last_used_at")
-_PARTNER = _fields(Partner, "id", "name", "role", "state", "version", "pace", "slowed_until", "wants_place")
+_PARTNER = _fields(Partner, "id", "name", "role", "state", "version", "pace", "slowed_until", "wants_place", *HEARD)
 _PARTY = _fields(Party, "id", "country_code", "party_id", "partner")
 """What requests need to know; whoever asks for more, as a registration does, fetches it then."""
 

@@ -14,6 +14,7 @@ from unfold.widgets import (
 from apps.ocpi import objects
 
 from .models import Feed, Partner
+from .quirks import PRESETS
 
 PARTY = re.compile(r"([A-Za-z]{2})[*-]?([A-Za-z0-9]{3})")
 """Printed SE*LAD; SE-LAD and SELAD are read too (decision 36)."""
@@ -64,6 +65,12 @@ class PullForm(BaseDialogForm):
         label="What", required=False, choices=[("", "everything it offers"), *Feed.Module.choices],
         coerce=lambda module: [module], empty_value=[], widget=UnfoldAdminSelectWidget,
     )  # fmt: skip
+
+
+class PresetForm(BaseDialogForm):
+    preset = forms.ChoiceField(
+        label="Such a platform", choices=[(name, name) for name in PRESETS], widget=UnfoldAdminSelectWidget
+    )
 
 
 class MendForm(forms.Form):

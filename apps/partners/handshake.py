@@ -255,6 +255,7 @@ def stranger(partner: Partner, token: str, version: Version, form: str, patience
         is_private=partner.is_private,
         record=exchanges.recorder(partner if partner.pk else None, "credentials"),
         patience=patience,
+        habits=partner.habits,
     )
 
 
@@ -304,7 +305,7 @@ def _tell(method: str, partner: Partner, offer: Offer, versions_url: str, token:
     partner.save()
     ours = credentials.issue(partner, CredentialsToken.Kind.CREDENTIALS, now, expires_at=now + credentials.GRACE)
     peer = stranger(partner, token, offer.version, offer.form)
-    body = offer.version.write("credentials", ourselves.credentials(ours))
+    body = offer.version.write_credentials(ourselves.credentials(ours), flat=partner.flat_credentials)
     try:
         answer = peer.post(url, body) if method == "POST" else peer.put(url, body)
         theirs = _read(answer.data, offer.version.read_credentials, url).object

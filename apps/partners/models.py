@@ -7,11 +7,13 @@ from django.db.models.functions import Upper
 
 from apps.work import Due
 
+from .quirks import Quirks
+
 PARTNER_SECRETS = ("outbound_token",)
 
 
 @pghistory.track(exclude=(*PARTNER_SECRETS, "slowed_until"))
-class Partner(models.Model):
+class Partner(Quirks):
     """A platform we are connected to: one registration, one pair of credentials tokens, one or more parties."""
 
     class Role(models.TextChoices):
@@ -65,7 +67,8 @@ class Partner(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     connected_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    class Meta:
+    class Meta(Quirks.Meta):
+        abstract = False
         ordering = ["name"]
 
     def __str__(self) -> str:

@@ -44,6 +44,7 @@ def peer_of(partner: Partner, module: str = "", *, patience: float | None = None
         us=ourselves.us(),
         them=them or _only_party(partner),
         record=exchanges.recorder(partner, module),
+        habits=partner.habits,
         **how,
     )
 

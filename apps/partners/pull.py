@@ -9,9 +9,9 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Exists, F, Q, Value
@@ -32,6 +32,10 @@ OVERLAP = timedelta(minutes=15)
 """How late a partner may show an object after its `last_updated` (decision 22)."""
 
 ASK_AGAIN = timedelta(minutes=5)
+OLDEST = datetime(2015, 1, 1, tzinfo=UTC)
+"""No object of OCPI is older; asked from where a partner wants to be asked for short ranges only."""
+
+A_SECOND = timedelta(seconds=1)
 LEASE = timedelta(minutes=10)
 """Longer than a page can take with all its tries; every page renews it."""
 
@@ -81,13 +85,28 @@ class Pull:
 
 def open_feeds(partner: Partner, now: datetime) -> None:
     """After a handshake: pull everything the partner offers, from now on; a feed that exists begins anew soon."""
-    offered = Endpoint.objects.filter(partner=partner).exclude(role="RECEIVER").values_list("identifier", flat=True)
-    for module in sorted(set(offered) & set(INTERVALS), key=list(INTERVALS).index):
+    for module in _wanted(partner):
         begun = {"due_at": now, "resume": {}}
         Feed.objects.update_or_create(
             partner=partner, module=module, defaults=begun, create_defaults=begun | {"interval": INTERVALS[module]}
         )
         _ring(module)
+
+
+def _wanted(partner: Partner) -> list[str]:
+    offered = Endpoint.objects.filter(partner=partner).exclude(role="RECEIVER").values_list("identifier", flat=True)
+    silent = {Feed.Module.SESSIONS.value} if partner.no_sessions else set()
+    return sorted((set(offered) & set(INTERVALS)) - silent, key=list(INTERVALS).index)
+
+
+def fit_feeds(partner: Partner, now: datetime) -> None:
+    """After staff changed a quirk: what is not told is not pulled, and no broken walk goes on where it must not lead."""
+    Feed.objects.filter(partner=partner).update(resume={})
+    sessions = Feed.objects.filter(partner=partner, module=Feed.Module.SESSIONS)
+    if partner.no_sessions:
+        sessions.delete()
+    elif partner.is_connected and not sessions.exists():
+        open_feeds(partner, now)
 
 
 APPS = {"tariffs": "tariffs", "locations": "locations", "sessions": "charging", "cdrs": "charging"}
@@ -156,6 +175,7 @@ class _Crawl:
     since: datetime | None
     is_full: bool
     url: str = ""
+    until: datetime | None = None
     theirs_at: datetime | None = None
     newest: datetime | None = None
     seen: set[Key] = field(default_factory=set)
@@ -196,7 +216,7 @@ class _Crawl:
     def as_resume(self, url: str) -> dict:
         return {"url": url, "at": self.started_at.isoformat(), "full": self.is_full} | {
             name: moment.isoformat()
-            for name in ("since", "theirs_at", "newest")
+            for name in ("since", "until", "theirs_at", "newest")
             if (moment := getattr(self, name)) is not None
         }
 
@@ -205,7 +225,9 @@ def _begin(pull: Pull, feed: Feed, now: datetime, *, full: bool) -> _Crawl:
     counts = dict.fromkeys(("seen", "stored", "unchanged", "stale", "quarantined"), 0)
     broken = {} if full else feed.resume
     if broken and datetime.fromisoformat(broken["at"]) > now - WORTH_RESUMING:
-        times = {name: datetime.fromisoformat(broken[name]) for name in ("theirs_at", "newest") if name in broken}
+        times = {
+            name: datetime.fromisoformat(broken[name]) for name in ("until", "theirs_at", "newest") if name in broken
+        }
         since = datetime.fromisoformat(broken["since"]) if "since" in broken else None
         started = datetime.fromisoformat(broken["at"])
         return _Crawl(started, since, broken["full"], broken["url"], **times, counts=counts)
@@ -243,11 +265,36 @@ def _walk(pull: Pull, feed: Feed, crawl: _Crawl, clock: Clock) -> None:
             _renew(feed, clock(), resume=crawl.as_resume(page.url), failures=0)
 
 
-def _pages(pull: Pull, feed: Feed, crawl: _Crawl):
-    peer = peer_of(feed.partner, feed.module)
+def _pages(pull: Pull, feed: Feed, crawl: _Crawl) -> Iterator[Page]:
+    """A broken walk goes on at its page, and then with the ranges that are left."""
+    peer, since = peer_of(feed.partner, feed.module), _since(pull, feed.partner, crawl)
     if crawl.is_resumed:
-        return peer.pages(crawl.url)
-    return peer.pages(endpoint(feed.partner, feed.module, "SENDER"), date_from=crawl.since or pull.beginning)
+        yield from peer.pages(crawl.url)
+        if crawl.until is None:
+            return
+        since = crawl.until - A_SECOND
+    url = endpoint(feed.partner, feed.module, "SENDER")
+    for date_from, date_to in _ranges(since, crawl.started_at, feed.partner.longest_range):
+        crawl.until = date_to
+        yield from peer.pages(url, date_from=date_from, date_to=date_to, limit=feed.partner.page_size)
+
+
+def _since(pull: Pull, partner: Partner, crawl: _Crawl) -> datetime | None:
+    """A list that is wanted whole, for what vanished, is asked for without dates whatever the longest range."""
+    is_dated = partner.longest_range is not None and pull.vanish is None
+    return crawl.since or pull.beginning or (OLDEST if is_dated else None)
+
+
+def _ranges(
+    since: datetime | None, now: datetime, days: int | None
+) -> Iterator[tuple[datetime | None, datetime | None]]:
+    """In one question, or in several where the partner wants none of more days; the last has no end. They overlap by a
+    second, for older versions do not say which end is included (TR-14)."""
+    while since is not None and days is not None and since + timedelta(days=days) < now:
+        until = since + timedelta(days=days)
+        yield since, until
+        since = until - A_SECOND
+    yield since, None
 
 
 def _renew(feed: Feed, now: datetime, **values) -> None:

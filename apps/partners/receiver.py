@@ -241,7 +241,7 @@ class PartnerView(APIView):
             raise OcpiError("Bodies are sent as they are, not packed", http_status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
         if _number(meta.get("CONTENT_LENGTH")) > self._limit():
             raise self._too_large()
-        if self.http_request.method not in SAFE and self.body.strip():
+        if self.http_request.method not in SAFE and self.sent.strip():
             self._check_type(meta.get("CONTENT_TYPE", ""))
 
     def _check_type(self, content_type: str) -> None:
@@ -253,6 +253,11 @@ class PartnerView(APIView):
 
     @cached_property
     def body(self) -> bytes:
+        """The object that was sent, also where it came as the only one of a list."""
+        return reader.only_one(self.sent)
+
+    @cached_property
+    def sent(self) -> bytes:
         """The bytes as sent; chunked ones are read to their end, where the server says that there is one."""
         meta = self.http_request.META
         try:
@@ -268,7 +273,7 @@ class PartnerView(APIView):
     @property
     def _read_body(self) -> bytes:
         """What was read of it, and nothing that was not."""
-        return self.__dict__.get("body", b"")
+        return self.__dict__.get("sent", b"")
 
     def _too_large(self) -> OcpiError:
         return OcpiError(f"More than {self._limit()} bytes", http_status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
@@ -454,4 +459,4 @@ class Credentials(PartnerView):
         return Response(None)
 
     def _ours(self, version: Version, token: str) -> dict:
-        return version.write("credentials", ourselves.credentials(token))
+        return version.write_credentials(ourselves.credentials(token), flat=self.partner.flat_credentials)

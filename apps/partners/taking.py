@@ -201,7 +201,7 @@ class Sending:
 
     def _read(self, body: bytes) -> Reading | Stored:
         try:
-            return self.version.read(self.intake.kind, body, self._implied_owner)
+            return self.version.read(self.intake.kind, body, self._implied_owner, forgives_gaps=self.partner.gaps)
         except InvalidObject as error:
             if isinstance(error, NotJson) and "method" in self.context:
                 raise  # a message that is no JSON is no object of anybody (decision 1)

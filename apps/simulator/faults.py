@@ -12,6 +12,8 @@ not_json         HTTP 200 with a web page
 cut_body         half of the body, then the end
 gzip_bomb        a small packed answer that unpacks to much          MiB (16)
 redirect         302 to a path of the same host                      path
+moved            307 to another URL, nothing done                    URL or path
+slashes          307 from a URL without a slash at its end to the one with it
 rotated_token    401: the token was changed without a word
 any_token        whatever token is presented will do
 missing          a field is left out of every object                 path, such as evses.uid
@@ -23,6 +25,8 @@ cycle            `next` leads to the same page again
 no_headers       a page without Link, X-Total-Count and X-Limit
 no_total         a page without X-Total-Count
 no_link          a page without Link
+long_range       2001 to a question about more than so many days     days
+wrapped          a single object comes as a list of one
 ignored_limit    as many objects a page as we like
 ignored_offset   every page is the first
 ignored_dates    date_from and date_to change nothing
@@ -141,15 +145,24 @@ INSTEAD: dict[str, Callable[[Any], Reply]] = {
     "status": lambda value: _said(value, 3000, Retry_After="1"),
     "code": lambda value: _said(200, value),
     "redirect": lambda value: Reply(302, b"", {"Location": value}),
+    "moved": lambda value: Reply(307, b"", {"Location": value}),
     "not_json": lambda value: Reply(200, b"<!doctype html><title>Maintenance</title>", {"Content-Type": "text/html"}),
     "gzip_bomb": lambda value: Reply(200, gzip.compress(bytes((value or 16) * MIB), 9), {"Content-Encoding": "gzip"}),
 }
+
+
+def to_slash(target: str) -> Reply | None:
+    """As some frameworks do by themselves."""
+    path, mark, query = target.partition("?")
+    return None if path.endswith("/") else Reply(307, b"", {"Location": f"{path}/{mark}{query}"})
 
 
 def bent(reply: Reply, struck: dict[str, Any]) -> Reply:
     """What becomes of an answer after the work was done."""
     if "missing" in struck or "altered" in struck:
         reply.body = _bent_data(reply.body, struck)
+    if "wrapped" in struck:
+        reply.body = _wrapped(reply.body)
     if "lost_reply" in struck:
         reply.is_lost = True
     if "cut_body" in struck:
@@ -164,6 +177,12 @@ def _bent_data(body: bytes, struck: dict[str, Any]) -> bytes:
     for path, value in struck.get("altered", {}).items():
         _put(envelope.get("data"), path.split("."), value)
     return encode(envelope)
+
+
+def _wrapped(body: bytes) -> bytes:
+    envelope = json.loads(body, parse_float=Decimal)
+    is_single = isinstance(envelope.get("data"), dict)
+    return encode(envelope | {"data": [envelope["data"]]}) if is_single else body
 
 
 def without(data: Any, path: list[str]):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from apps.simulator.dialects import HOME, ONE_PARTY, spoken, understood
-from apps.simulator.faults import Faults, bent, instead, module_of
+from apps.simulator.faults import Faults, bent, instead, module_of, to_slash
 from apps.simulator.ledger import Ledger
 from apps.simulator.memory import Item, Journal, Shelf
 from apps.simulator.registration import Registration
@@ -67,7 +67,7 @@ class Interfaces:
     def reply(self, request: Request) -> Reply:
         struck = self.faults.take(request)
         self._note(request, struck)
-        said = instead(struck)
+        said = instead(struck) or (to_slash(request.target) if "slashes" in struck else None)
         if said is None:
             said = bent(self._answer(request, struck), struck)
         for name in ("X-Request-ID", "X-Correlation-ID"):
@@ -256,9 +256,17 @@ class Interfaces:
     def _wanted(self, request: Request, struck: dict[str, Any]) -> Wanted:
         query = {name: value for name, value in request.query.items() if f"ignored_{name}" not in struck}
         dates = {} if "ignored_dates" in struck else query
+        if "long_range" in struck:
+            self._refuse_long(query, struck["long_range"])
         ceiling = int(struck.get("page_limit") or (1 if "page_limit" in struck else PAGE))
         limit = max(min(int(query.get("limit", ceiling)), ceiling), 1)
         return Wanted(int(query.get("offset", 0)), limit, ceiling, dates.get("date_from"), dates.get("date_to"))
+
+    def _refuse_long(self, query: dict[str, str], days: int):
+        since = moment(query.get("date_from", "2015-01-01T00:00:00Z"))
+        until = moment(query["date_to"]) if "date_to" in query else self.clock()
+        if until - since > timedelta(days=days):
+            raise ValueError(f"more than {days} days")
 
     def _listed(self, version: str, module: str, wanted: Wanted, struck: dict[str, Any]) -> list[Item]:
         items = self._shelf_behind(version, module).between(wanted.date_from, wanted.date_to)

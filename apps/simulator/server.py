@@ -272,7 +272,7 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path = "/" + unquote(url.path).strip("/")
-        request = Request(self.command, path, dict(parse_qsl(url.query)), self.headers, body)
+        request = Request(self.command, path, dict(parse_qsl(url.query)), self.headers, body, self.path)
         self._write(self.server.simulator.reply(request, self.client_address[0]))
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 named so by http.server

@@ -21,6 +21,8 @@ class Request(NamedTuple):
     query: dict[str, str]
     headers: Any
     body: bytes
+    target: str = ""
+    """As it was asked for, with its slashes."""
 
     def json(self) -> Any:
         """The body, or ValueError where it is no JSON."""

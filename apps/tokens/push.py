@@ -110,7 +110,8 @@ def _is_about_this_token(error: PeerFailed) -> bool:
 
 def _put(peer: Peer, url: str, partner: Partner, card: Card, us: objects.Party) -> None:
     version = VERSIONS[partner.version]
-    peer.put(url_of(card, url, version, us), version.write("token", describe(card, us)))
+    token = version.write("token", describe(card, us), nulls=partner.nulls)
+    peer.put(url_of(card, url, version, us), token)
 
 
 def url_of(card: Card, url: str, version: Version, us: objects.Party) -> str:

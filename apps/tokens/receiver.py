@@ -6,8 +6,9 @@ from django.conf import settings
 from rest_framework.response import Response
 
 from apps.ocpi.envelope import page_headers
-from apps.ocpi.errors import InvalidObject, NotEnoughInformation, Problem, UnknownToken
+from apps.ocpi.errors import InvalidObject, NotEnoughInformation, Problem, UnknownObject, UnknownToken
 from apps.partners.receiver import PartnerView
+from apps.partners.scope import key_of
 
 from .authorization import authorize
 from .cards import describe
@@ -29,18 +30,24 @@ class TokenList(PartnerView):
         next_url = None
         if page.next_query:
             next_url = f"{settings.PUBLIC_URL}{request.path}?{urlencode(page.next_query)}"
-        tokens = [version.write("token", describe(card, self.us)) for card in page.cards]
+        nulls = self.partner.nulls
+        tokens = [version.write("token", describe(card, self.us), nulls=nulls) for card in page.cards]
         return Response(tokens, headers=page_headers(page.total, MOST, next_url))
 
 
 class Authorize(PartnerView):
-    """POST: may this card charge? The body, which place is meant, may be left out unless staff want it (TOK-04)."""
+    """POST: may this card charge? The body, which place is meant, may be left out unless staff want it (TOK-04).
+
+    Some name our party in the URL, as in those of other tokens; it must be ours then.
+    """
 
     module = "tokens"
     paced_as = "authorize"
     log = False  # the Authorization row is the record (decision 25)
 
-    def post(self, request, version, token_uid):
+    def post(self, request, version, token_uid, **owner):
+        if owner and key_of(**owner) != self.us.key:
+            raise UnknownObject("This party is not served here", status_code=2001)
         if self.partner.wants_place and not self.body.strip():
             raise NotEnoughInformation("Say at which location: location_id is wanted with every authorization")
         answer = authorize(
@@ -53,7 +60,7 @@ class Authorize(PartnerView):
         if answer.card is None:
             note_unknown(self.partner.pk, self.now)
             raise UnknownToken("This token is not known here")
-        return Response(version.write("authorization", answer.as_object(self.us)))
+        return Response(version.write("authorization", answer.as_object(self.us), nulls=self.partner.nulls))
 
 
 def token_type(query) -> str:

@@ -1,9 +1,11 @@
 """What people do in the back office: each act by its page, through the room that it is a door to."""
 
+import html
 import json
 from datetime import date, timedelta
 
 import pytest
+from django.apps import apps
 from django.contrib.messages import get_messages
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
@@ -25,7 +27,7 @@ from apps.billing.models import (
 from apps.charging.models import Command, Finding, Session
 from apps.drivers.models import Account, Contract, Driver
 from apps.locations.models import Connector, Evse
-from apps.partners import exchanges
+from apps.partners import exchanges, quirks
 from apps.partners.models import CredentialsToken, Exchange, Feed, Partner, Party, Quarantined
 from apps.partnerview.models import Link
 from apps.staff.models import User
@@ -771,3 +773,25 @@ def test_what_cannot_be_asked_is_said(admin):
     assert "Stop" not in [
         action["title"] for action in admin.get(url_of(Session.objects.get())).context["actions_detail"]
     ]
+
+
+def test_the_quirks_of_a_partner_are_filled_by_what_it_does_and_kept_with_who_did_so(admin, partner):
+    text = page(admin, url_of(partner))
+    assert all(field.help_text in html.unescape(text) for field in quirks.FIELDS)
+
+    told = act(admin, partner, "fill_quirks", preset="CDRs alone, no sessions")
+
+    partner.refresh_from_db()
+    assert "CDR id = session id, no sessions" in told
+    assert (partner.no_sessions, partner.slash) == (True, False)
+    assert not partner.feeds.filter(module="sessions").exists()
+    event = apps.get_model("partners", "PartnerEvent").objects.filter(pgh_obj=partner).latest("pgh_id")
+    assert (event.no_sessions, event.pgh_context.metadata["user"]) == (True, User.objects.get().pk)
+
+    form = {"name": "Laddnät", "role": "CPO", "token_form": "auto", "pace": "1", "next_pages_at": "https://x.example/"}
+    form |= {"feeds-TOTAL_FORMS": 0, "feeds-INITIAL_FORMS": 0}
+    assert "A host in small letters" in admin.post(url_of(partner), form).content.decode()
+    assert admin.post(url_of(partner), form | {"next_pages_at": "pages.example", "slash": "on"}).status_code == 302
+    partner.refresh_from_db()
+    assert (partner.next_pages_at, partner.slash, partner.no_sessions) == ("pages.example", True, False)
+    assert partner.feeds.filter(module="sessions").exists()

@@ -53,6 +53,7 @@ OURS = {
     # what we choose, check against a list, or would not be found by
     "version", "currency", "country_code", "party_id", "time_zone", "code", "outbound_token", "request_id", "correlation_id", "versions_url",
     "state", "status_code", "direction", "method", "allowed", "role", "identifier", "module", "token_form", "content_hash", "digest", "told", "resume",
+    "next_pages_at",
 }  # fmt: skip
 
 

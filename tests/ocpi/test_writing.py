@@ -1,6 +1,7 @@
 """What we write, against schemas made from the tables of 2.2.1 by others than our reader."""
 
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -72,3 +73,27 @@ def test_examples_of_2_3_0_are_written_as_the_tables_of_2_2_1_say(kind):
         read = VERSIONS["2.3.0"].read(kind, example.body, bodies.OWNER).object
         wrong[example.name] = problems(on_the_wire(V221.write(kind, read)), kind)
     assert found and {name: each for name, each in wrong.items() if each} == {}
+
+
+def test_what_says_nothing_is_null_where_that_is_wanted_in_every_version():
+    token = objects.Token(
+        country_code="SE", party_id="EMP", uid="04AB", type="RFID", contract_id="SE-EMP-C1", issuer="Us", valid=True,
+        whitelist="ALLOWED", last_updated=datetime(2026, 3, 10, tzinfo=UTC),
+    )  # fmt: skip
+    start = objects.StartSession(response_url="https://us.example/", token=token, location_id="L1")
+    for version in VERSIONS.values():
+        for kind, said in (
+            ("token", token),
+            ("authorization", objects.AuthorizationInfo(allowed="ALLOWED", token=token)),
+            ("start_session", start),
+        ):
+            short, full = version.write(kind, said), version.write(kind, said, nulls=True)
+            assert encode(without_nothing(full)) == encode(short), (version, kind)
+            assert None in full.values()
+        assert version.write("token", token, nulls=True)["visual_number"] is None
+
+
+def without_nothing(value):
+    if isinstance(value, dict):
+        return {name: without_nothing(item) for name, item in value.items() if item not in (None, [])}
+    return [without_nothing(item) for item in value] if isinstance(value, list) else value

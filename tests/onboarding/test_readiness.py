@@ -1,9 +1,11 @@
 """A partner is really called, and each planted fault turns its own line and no other."""
 
 import pytest
+from django.utils import timezone
 
-from apps.onboarding import readiness
+from apps.onboarding import readiness, sheet
 from apps.onboarding.models import Report
+from apps.partners.models import Partner
 from tests.onboarding.conftest import by_check
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -74,3 +76,31 @@ def test_each_planted_fault_turns_its_own_line_and_no_other(cpo, check):
     assert turned == {planted: [line] for planted, (line, *_) in PLANTED.items()}
     assert set(Report.objects.values_list("outcome", flat=True)) == {Report.Outcome.FAILED}
     assert by_check(check(), FAILED) == {}
+
+
+def test_a_partner_that_tells_of_no_sessions_lacks_none(cpo, partner, check):
+    Partner.objects.update(no_sessions=True)
+    partner.refresh_from_db()
+    cpo.requests.clear()
+
+    report = check()
+
+    untried = by_check(report, UNTRIED)
+    assert set(untried) == {f"sessions.{kind}" for kind in ("list", "paging", "dates", "objects")} | {
+        "session",
+        "stop",
+        "cdr",
+    }
+    assert "tells of no sessions" in untried["session"]
+    assert (by_check(report, FAILED), report.outcome) == ({}, Report.Outcome.PASSED)
+    assert not [request for request in cpo.requests if "/sessions" in request.path]
+
+
+def test_the_sheet_tells_our_limits_and_their_quirks(partner):
+    report = Report(partner=partner, version="2.2.1", requested_at=timezone.now(), outcome=Report.Outcome.PASSED)
+    assert "Everything is as OCPI says" in sheet.as_html(report)
+    partner.page_size, partner.slash = 50, True
+    said = {name: value for name, value, _ in sheet.habits(partner)}
+    assert (said["page size"], said["slash at the end"], said["Pull of CDRs"]) == ("50", "yes", "every 1 h")
+    assert "Every URL of theirs that we call ends in a slash" in sheet.as_html(report)
+    assert sheet.as_pdf(report).startswith(b"%PDF")
