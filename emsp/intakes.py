@@ -2,7 +2,8 @@
 
 from apps.charging.pull import CDRS, SESSIONS
 from apps.locations.pull import PULL as LOCATIONS
+from apps.partners.clients import PULL as CLIENTS
 from apps.tariffs.pull import PULL as TARIFFS
 
-PULLS = {pull.module: pull for pull in (TARIFFS, LOCATIONS, SESSIONS, CDRS)}
+PULLS = {pull.module: pull for pull in (TARIFFS, LOCATIONS, SESSIONS, CDRS, CLIENTS)}
 INTAKES = {module: pull.intake for module, pull in PULLS.items()}

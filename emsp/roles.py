@@ -22,7 +22,7 @@ TRAIL = ("tokens.authorization", "charging.session", "charging.sessionperiod", "
 KEYS = ("api.apikey",)
 PARTNERS = (
     "partners.partner", "partners.party", "partners.feed", "partners.endpoint", "partners.exchange", "partners.quarantined",
-    "partners.alarm",
+    "partners.alarm", "partners.client",
     "partners.credentialstoken", "tokens.tokendelivery", "onboarding.report", "onboarding.clearance",
     "partnerview.link",
 )  # fmt: skip

@@ -40,6 +40,7 @@ ocpi_urls = [
     path("ocpi/versions", partners.Versions.as_view()),
     path(f"{OCPI}", partners.VersionDetails.as_view()),
     path(f"{OCPI}/credentials", partners.Credentials.as_view()),
+    path(f"{OCPI}/hubclientinfo/{PARTY}", partners.Clients.as_view()),
     path(f"{OCPI}/locations/{PARTY}/<str:location_id>", locations.Locations.as_view()),
     path(f"{OCPI}/locations/{PARTY}/<str:location_id>/<str:evse_uid>", locations.Evses.as_view()),
     path(

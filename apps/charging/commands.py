@@ -13,10 +13,10 @@ from django.db import connection, transaction
 from apps.charging.models import Command, Session
 from apps.locations.models import Connector, Evse
 from apps.ocpi import objects
-from apps.ocpi.errors import InvalidObject, MissingEndpoints, Problem, UnknownObject
+from apps.ocpi.errors import InvalidObject, MissingEndpoints, PeerFailed, Problem, UnknownObject
 from apps.ocpi.modules import RECEIVER
 from apps.ocpi.versions import VERSIONS
-from apps.partners import peers
+from apps.partners import clients, peers
 from apps.partners.models import Partner, Party
 from apps.partners.taking import fitting
 from apps.tokens.authorization import Answer, authorize
@@ -192,8 +192,9 @@ def _reached_by(party: Party, kind: Kind) -> Partner:
     if kind not in version.commands:
         raise CannotCommand(f"OCPI {version}, which {partner} speaks, has no {kind}")
     try:
+        clients.require_connected(partner, [party])
         peers.endpoint(partner, "commands", RECEIVER)
-    except MissingEndpoints as error:
+    except (MissingEndpoints, PeerFailed) as error:
         raise CannotCommand(str(error)) from error
     return partner
 

@@ -16,7 +16,7 @@ from apps.ocpi.client import Peer
 from apps.ocpi.errors import InvalidObject, OcpiError, PeerFailed
 from apps.ocpi.modules import RECEIVER
 from apps.ocpi.versions import VERSIONS, Version
-from apps.partners import ourselves, peers
+from apps.partners import clients, ourselves, peers
 from apps.partners.taking import fitting
 from apps.tokens.cards import cards_of, describe
 from apps.work import Clock
@@ -64,6 +64,7 @@ def _prepare(command: Command, now: datetime) -> tuple[Peer, str, dict]:
     """All that needs no answer, before it counts as sent."""
     if now - command.requested_at > TOO_LATE:
         raise TooLate("it could not be sent within a minute, and now it would surprise")
+    clients.require_connected(command.partner, [command.party])
     party = objects.Party(command.party.country_code, command.party.party_id)
     peer = peers.peer_of(command.partner, "commands", patience=PATIENCE_S, them=party)
     version = VERSIONS[command.partner.version]

@@ -25,7 +25,10 @@ FUNCTIONAL = (
     Module("commands", SENDER, "commands"),
 )
 
-MODULES = dict.fromkeys(("2.1.1", "2.2.1", "2.3.0"), (CREDENTIALS, *FUNCTIONAL))
+CLIENTS = Module("hubclientinfo", RECEIVER, "hubclientinfo")
+"""Parties behind a hub; there are none before 2.2."""
+
+MODULES = {"2.1.1": (CREDENTIALS, *FUNCTIONAL)} | dict.fromkeys(("2.2.1", "2.3.0"), (CREDENTIALS, *FUNCTIONAL, CLIENTS))
 
 MODULES_OF_PARTNER_REQUIRED = frozenset({("locations", SENDER), ("cdrs", SENDER)})
 """One of these is enough: without either a partner has nothing for us (decision 7)."""

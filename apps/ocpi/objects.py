@@ -549,6 +549,14 @@ class Credentials(Object, kw_only=True):
     roles: some(CredentialsRole)
 
 
+class ClientInfo(Owned, kw_only=True):
+    """How a party is connected to a hub. The specification's own example leaves the date out, so it may be absent."""
+
+    role: v.Role
+    status: v.ConnectionStatus
+    last_updated: DateTime | None = None
+
+
 class VersionRef(Object, kw_only=True):
     version: text(10)
     url: text(255)

@@ -16,6 +16,7 @@ OBJECTS = {
     "command_result": objects.CommandResult,
     "credentials": objects.Credentials,
     "version_details": objects.VersionDetails,
+    "client_info": objects.ClientInfo,
     "location_patch": objects.LocationPatch,
     "evse_patch": objects.EvsePatch,
     "connector_patch": objects.ConnectorPatch,

@@ -79,6 +79,8 @@ PowerType = Literal["AC_1_PHASE", "AC_2_PHASE", "AC_2_PHASE_SPLIT", "AC_3_PHASE"
 
 ProfileType = Literal["CHEAP", "FAST", "GREEN", "REGULAR"]
 
+ConnectionStatus = Literal["CONNECTED", "OFFLINE", "PLANNED", "SUSPENDED"]
+
 ReservationRestriction = Literal["RESERVATION", "RESERVATION_EXPIRES"]
 
 Role = Literal["CPO", "EMSP", "HUB", "NAP", "NSP", "OTHER", "PTP", "SCSP"]

@@ -20,6 +20,7 @@ from apps.ocpi.errors import InvalidObject
 from apps.ocpi.paging import next_link, origin
 from apps.ocpi.types import read_moment
 from apps.onboarding.trial import Check, Failed, Trial, Untried
+from apps.partners.models import Feed
 from apps.partners.pull import INTERVALS
 from apps.partners.quarantine import id_of
 from apps.partners.scope import parties_of
@@ -272,7 +273,8 @@ def _odd(trial: Trial, module: str, body: bytes) -> Iterator[str]:
 
 def _checks(kind: str, title: str, demands: str, act: Callable[[Trial, str], str], needs: str) -> Iterator[Check]:
     """One of each module; of objects we wait a while until they are looked at again, so modules take turns."""
-    for module, named in ((feed.value, f"{feed.label[0].upper()}{feed.label[1:]}") for feed in INTERVALS):
+    pulled = [feed for feed in INTERVALS if feed != Feed.Module.CLIENTS]
+    for module, named in ((feed.value, f"{feed.label[0].upper()}{feed.label[1:]}") for feed in pulled):
         needed = needs.format(module)
         yield Check(f"{module}.{kind}", f"{named}: {title}", demands, (needed,), partial(act, module=module))
 

@@ -29,6 +29,7 @@ from apps.staff.office import (
     act,
     ago,
     badge,
+    beginning,
     format_html_comma,
     go,
     indented,
@@ -47,8 +48,9 @@ from emsp.intakes import INTAKES
 from . import alarms, handshake, pull, quarantine, quirks, scope
 from .forms import ConnectForm, InviteForm, MendForm, PresetForm, PullForm
 from .health import is_silent, with_silent_feeds
-from .models import Alarm, CredentialsToken, Endpoint, Exchange, Feed, Partner, Party, Quarantined
+from .models import Alarm, Client, CredentialsToken, Endpoint, Exchange, Feed, Partner, Party, Quarantined
 
+CLIENT_STATES = {"CONNECTED": "good", "OFFLINE": "bad", "PLANNED": "new", "SUSPENDED": "bad"}
 STATES = {"CONNECTED": "good", "INVITED": "new", "DISCONNECTED": "bad"}
 PUSH = "apps.tokens.tasks.push_tokens"
 QUIRKS = "Where it departs from OCPI and we go along. As they come, it is OCPI to the letter."
@@ -194,6 +196,8 @@ class PartnerAdmin(Page):
             [endpoint.identifier, endpoint.role, endpoint.url] for endpoint in partner.endpoints.order_by("identifier")
         )
         yield Table("Their endpoints", Endpoint, ["Module", "Role", "URL"], rows, empty="Not connected.")
+        if partner.is_hub:
+            yield clients_table(partner)
         yield tokens_table(partner)
 
     def save_related(self, request, form, formsets, change):
@@ -378,6 +382,16 @@ def quarantined_table(partner: Partner) -> Table:
     more = url_of(Quarantined, partner__id__exact=partner.pk, state__exact="OPEN")
     headers = ["Module", "Id", "Why", "Last sent", "Times"]
     return Table("In quarantine", Quarantined, headers, rows, more, "Everything it sent could be taken.")
+
+
+def clients_table(hub: Partner) -> Table:
+    rows = (
+        [f"{row.country_code}*{row.party_id}", row.role, badge(row.get_status_display(), CLIENT_STATES.get(row.status, "odd")),
+         moment(row.last_updated)]
+        for row in hub.clients.all()[:100]
+    )  # fmt: skip
+    headers = ["Party", "Role", "Status", "Since"]
+    return Table("Parties behind it", Client, headers, rows, empty="It has told of none yet.")
 
 
 def exchanges_table(partner: Partner) -> Table:
@@ -587,7 +601,7 @@ class QuarantinedAdmin(Record):
 
     @display(description="Why")
     def why(self, held):
-        return first_reason(held)
+        return beginning(first_reason(held))
 
     @display(description="Why")
     def reasons_in_words(self, held):

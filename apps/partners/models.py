@@ -75,6 +75,10 @@ class Partner(Quirks):
         return self.name
 
     @property
+    def is_hub(self) -> bool:
+        return self.role == self.Role.HUB
+
+    @property
     def is_connected(self) -> bool:
         return self.state == self.State.CONNECTED
 
@@ -175,6 +179,7 @@ class Feed(Due):
         LOCATIONS = "locations", "locations"
         SESSIONS = "sessions", "sessions"
         CDRS = "cdrs", "CDRs"
+        CLIENTS = "hubclientinfo", "parties behind a hub"
 
     partner = models.ForeignKey(Partner, models.CASCADE, related_name="feeds")
     module = models.CharField(max_length=20, choices=Module.choices)
@@ -193,6 +198,35 @@ class Feed(Due):
 
     def __str__(self) -> str:
         return f"{self.module} of {self.partner}"
+
+
+class Client(models.Model):
+    """A party behind a hub, as the hub last told of it (mod_hub_client_info). Codes are kept in upper case."""
+
+    class Status(models.TextChoices):
+        CONNECTED = "CONNECTED", "connected"
+        OFFLINE = "OFFLINE", "offline"
+        PLANNED = "PLANNED", "planned"
+        SUSPENDED = "SUSPENDED", "suspended"
+
+    hub = models.ForeignKey(Partner, models.CASCADE, related_name="clients")
+    country_code = models.CharField(max_length=2)
+    party_id = models.CharField(max_length=3)
+    role = models.CharField(max_length=10)
+    status = models.CharField(max_length=20, choices=Status.choices)
+    last_updated = models.DateTimeField()
+    received_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "party behind a hub"
+        verbose_name_plural = "parties behind hubs"
+        ordering = ["country_code", "party_id", "role"]
+        constraints = [
+            models.UniqueConstraint(fields=["hub", "country_code", "party_id", "role"], name="client_of_hub_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.country_code}*{self.party_id} {self.role}"
 
 
 class Exchange(models.Model):

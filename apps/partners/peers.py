@@ -4,6 +4,7 @@ from django.conf import settings
 
 from apps.ocpi.client import Peer
 from apps.ocpi.errors import MissingEndpoints, PeerFailed
+from apps.ocpi.modules import WITHOUT_ROUTING
 from apps.ocpi.objects import Party
 from apps.ocpi.versions import VERSIONS
 
@@ -31,6 +32,7 @@ def peer_of(partner: Partner, module: str = "", *, patience: float | None = None
 
     The routing headers name `them`, else the party if the partner speaks for one alone; several can be told apart by the objects
     themselves, and a request for all of a platform's objects names none (TR-25).
+    Configuration modules have no such headers (TR-23).
     """
     if not partner.is_connected:
         raise PeerFailed(f"{partner} is not connected", permanent=True)
@@ -42,7 +44,7 @@ def peer_of(partner: Partner, module: str = "", *, patience: float | None = None
         private_hosts=settings.OCPI_PRIVATE_HOSTS,
         is_private=partner.is_private,
         us=ourselves.us(),
-        them=them or _only_party(partner),
+        them=None if module in WITHOUT_ROUTING else them or _only_party(partner),
         record=exchanges.recorder(partner, module),
         habits=partner.habits,
         **how,

@@ -23,7 +23,7 @@ from apps.ocpi.versions import VERSIONS
 from apps.partners.models import Endpoint, Feed, Partner, Party
 from apps.partners.peers import endpoint, peer_of
 from apps.partners.quarantine import id_of
-from apps.partners.taking import Intake, Outcome, Sending, Taken
+from apps.partners.taking import Intake, Outcome, Taken
 from apps.work import Clock, ring
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ INTERVALS = {
     Feed.Module.LOCATIONS: timedelta(hours=6),
     Feed.Module.SESSIONS: timedelta(hours=1),
     Feed.Module.CDRS: timedelta(hours=1),
+    Feed.Module.CLIENTS: timedelta(hours=6),
 }
 """In the order in which they are pulled: what others refer to comes first."""
 
@@ -109,7 +110,13 @@ def fit_feeds(partner: Partner, now: datetime) -> None:
         open_feeds(partner, now)
 
 
-APPS = {"tariffs": "tariffs", "locations": "locations", "sessions": "charging", "cdrs": "charging"}
+APPS = {
+    "tariffs": "tariffs",
+    "locations": "locations",
+    "sessions": "charging",
+    "cdrs": "charging",
+    "hubclientinfo": "partners",
+}
 
 
 def want(feed: Feed, now: datetime) -> None:
@@ -257,7 +264,7 @@ def _run(pull: Pull, feed: Feed, clock: Clock, *, full: bool = False) -> dict:
 
 def _walk(pull: Pull, feed: Feed, crawl: _Crawl, clock: Clock) -> None:
     parties = list(feed.partner.parties.values_list("pk", flat=True))
-    sending = Sending(pull.intake, feed.partner, VERSIONS[feed.partner.version])
+    sending = pull.intake.sending(feed.partner, VERSIONS[feed.partner.version])
     take = sending.take if feed.last_good_at is None else sending.take_again
     for page in _pages(pull, feed, crawl):
         with transaction.atomic():

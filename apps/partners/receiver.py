@@ -24,7 +24,7 @@ from apps.ocpi.errors import InvalidObject, MethodNotAllowed, OcpiError, Problem
 from apps.ocpi.versions import Version
 from apps.postgresql.base import is_silent
 
-from . import alarms, credentials, exchanges, handshake, ourselves, quarantine, scope
+from . import alarms, clients, credentials, exchanges, handshake, ourselves, quarantine, scope
 from .models import Alarm, CredentialsToken, Exchange
 from .scope import NO_KEY, key_of
 from .taking import NotAtOnce
@@ -71,6 +71,8 @@ class PartnerView(APIView):
     in_one = False
     is_registration = False
     """Versions and credentials: open to a token A as well, and without routing headers (TR-04, TR-23)."""
+    is_routed = True
+    """Of a functional module: with routing headers (TR-23)."""
     paced_as = "messages"
     """Which of `pace.LIMITS` its calls count for."""
     body_limit = reader.BODY_LIMIT
@@ -199,14 +201,18 @@ class PartnerView(APIView):
         """The party of the URL, for which `OwnedView` asks."""
         return NO_KEY
 
+    @property
+    def _has_route(self) -> bool:
+        return self.is_routed and not self.is_registration
+
     def _sender_key(self):
-        if self.is_registration:
+        if not self._has_route:
             return NO_KEY
         return self._key("from")
 
     def _check_routing(self) -> None:
         """From one of the caller's parties, to us (TR-24). Who leaves it out speaks for itself (TR-23)."""
-        if self.is_registration:
+        if not self._has_route:
             return
         problems = []
         if self._named("from") and self.caller.sender is None and not self._claims(self._key("from")):
@@ -299,7 +305,7 @@ class PartnerView(APIView):
     def _echoed(self) -> dict[str, str]:
         """The ids of the request (TR-22), and who speaks to whom, swapped (TR-23)."""
         echoed = {"X-Request-ID": self.request_id, "X-Correlation-ID": self.correlation_id}
-        if self.is_registration or self.caller is None or self.caller.sender is None:
+        if not self._has_route or self.caller is None or self.caller.sender is None:
             return echoed
         return echoed | {
             "OCPI-from-country-code": self.us.country_code,
@@ -413,6 +419,30 @@ def headers_of(error: OcpiError) -> dict[str, str]:
 
 def unavailable() -> OcpiError:
     return OcpiError("Not available now, try again", http_status=HTTPStatus.SERVICE_UNAVAILABLE, status_code=3000)
+
+
+class Clients(PartnerView):
+    """Parties behind a hub, as it tells of them (mod_hub_client_info, Receiver Interface)."""
+
+    module = "hubclientinfo"
+    is_routed = False
+
+    def get(self, request, version, country_code, party_id):
+        known = clients.told_of(self._hub(version), key_of(country_code, party_id))
+        return Response(version.write("client_info", known))
+
+    def put(self, request, version, country_code, party_id):
+        hub = self._hub(version)
+        is_new = clients.put(hub, version, self.body, key_of(country_code, party_id), self.now)
+        return Response(status=HTTPStatus.CREATED if is_new else HTTPStatus.OK)
+
+    def _hub(self, version: Version):
+        """The caller, who must be one; in versions without hubs this is no URL."""
+        if not version.has_routing:
+            raise UnknownObject(f"OCPI {version} has no hubclientinfo")
+        if not self.partner.is_hub:
+            raise OcpiError("Only a hub has parties behind it, and you are none here")
+        return self.partner
 
 
 class Versions(PartnerView):

@@ -91,6 +91,9 @@ class Intake:
     newest_only: bool = True
     kept: Kept | None = None
 
+    def sending(self, partner: Partner, version: Version) -> "Sending":
+        return Sending(self, partner, version)
+
     def attempt(
         self,
         partner: Partner,

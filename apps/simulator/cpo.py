@@ -77,6 +77,9 @@ class World:
         )
         return World(self.operator, *kept)
 
+    def parties(self) -> list[str]:
+        return sorted({f"{body['country_code']}*{body['party_id']}" for body in self.locations.values()}, reverse=True)
+
     def places(self) -> Iterator[Place]:
         for location in self.locations.values():
             for evse in location["evses"]:

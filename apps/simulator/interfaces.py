@@ -11,6 +11,7 @@ import msgspec
 
 from apps.simulator.dialects import HOME, ONE_PARTY, spoken, understood
 from apps.simulator.faults import Faults, bent, instead, module_of, to_slash
+from apps.simulator.hub import CLIENTS, Hub
 from apps.simulator.ledger import Ledger
 from apps.simulator.memory import Item, Journal, Shelf
 from apps.simulator.registration import Registration
@@ -46,7 +47,12 @@ class Interfaces:
         self.shelves: dict[tuple[str, str], Shelf] = {}
         self.tokens: dict[str, dict[str, Any]] = {}
         self.faults = Faults()
+        self.hub: Hub | None = None
         self.take_command: Callable[[Request, str, str, dict[str, Any]], Reply] | None = None
+
+    @property
+    def lists(self) -> tuple[str, ...]:
+        return (*SENT, CLIENTS) if self.hub else SENT
 
     def shelf(self, module: str, version: str = HOME) -> Shelf:
         return self.shelves.setdefault((version, module), Shelf())
@@ -103,7 +109,7 @@ class Interfaces:
             return self._token(request, version, parts[1:], struck)
         if parts[0] == "commands" and len(parts) == 2 and self.take_command:
             return self._command(request, version, parts[1], struck)
-        if parts[0] in SENT:
+        if parts[0] in self.lists:
             return self._sent(request, version, parts, struck)
         return self._error(404, 2000, "there is nothing at this URL")
 
@@ -124,7 +130,7 @@ class Interfaces:
             return self._error(405, 2000, "GET")
         taken = ("tokens", "commands")
         modules = [("credentials", "SENDER"), *((module, "RECEIVER") for module in taken)]
-        modules += [(module, "SENDER") for module in SENT]
+        modules += [(module, "SENDER") for module in self.lists]
         endpoints = [
             {"identifier": module, "role": role, "url": f"{self.base_url}/ocpi/{version}/{module}"}
             for module, role in modules

@@ -18,11 +18,12 @@ import msgspec
 from apps.simulator import control
 from apps.simulator.behaviour import Behaviour
 from apps.simulator.commands import Commands
-from apps.simulator.cpo import World
+from apps.simulator.cpo import MADE, World
 from apps.simulator.dialects import HOME
 from apps.simulator.emsp import Answer, Emsp
 from apps.simulator.faults import Faults
-from apps.simulator.interfaces import SENT, Interfaces
+from apps.simulator.hub import CLIENTS, Hub
+from apps.simulator.interfaces import Interfaces
 from apps.simulator.ledger import Ledger
 from apps.simulator.memory import Item, Journal, Memory, write_private
 from apps.simulator.registration import Registration
@@ -34,7 +35,9 @@ REMEMBERED_REQUESTS = 1000
 
 
 class Simulator:
-    """Port 0 is any free one; `world` is the small one unless given, and of the folder once it has been used."""
+    """Port 0 is any free one; `world` is the small one unless given, and of the folder once it has been used.
+
+    With `hub`, such as NL*HUB, it is that hub, and the parties of the world are behind it."""
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class Simulator:
         month: str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         versions: tuple[str, ...] = (HOME,),
+        hub: str | None = None,
     ):
         self._server = _Server(("127.0.0.1", port), _Handler, self)
         self.folder = Path(data_dir)
@@ -60,6 +64,7 @@ class Simulator:
         )
         self.interfaces = Interfaces(self.registration, self.ledger, self._journal, clock, self.url)
         self.interfaces.versions = versions
+        self.hub = self.interfaces.hub = Hub(hub, self.world.parties()) if hub else None
         self.faults.seed = seed
         self.emsp.faults = self.faults
         self.behaviour = Behaviour(self.world, self.emsp, self.interfaces, self.ledger, self.memory, clock, seed)
@@ -185,7 +190,7 @@ class Simulator:
             "told": not self.registration.is_stale,
             "version": self.emsp.version if self.emsp.is_registered else None,
             "emsp": self.emsp.party if self.emsp.is_registered else None,
-            "objects": {module: len(self.interfaces.shelf(module)) for module in SENT},
+            "objects": {module: len(self.interfaces.shelf(module)) for module in self.interfaces.lists},
             "evses": sum(len(location["evses"]) for location in self.world.locations.values()),
             "tokens": {"received": len(self.interfaces.tokens), "valid": len(self.behaviour.valid_tokens())},
             "ledger": self.ledger.counts(),
@@ -221,6 +226,8 @@ class Simulator:
         for module, made in (("tariffs", self.world.tariffs), ("locations", self.world.locations)):
             for body in made.values():
                 self.interfaces.shelf(module).put(Item(body["id"].upper(), body["last_updated"], encode(body)))
+        for party in self.hub.statuses if self.hub else ():
+            self.interfaces.shelf(CLIENTS).put(Item(party, MADE, encode(self.hub.info(party, MADE))))
         self.interfaces.restore()
         for item in self.interfaces.shelf("locations").between(None, None):
             location = msgspec.json.decode(item.body)

@@ -26,6 +26,7 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
@@ -80,8 +81,14 @@ class Table:
     def read(self) -> "Table":
         rows = list(islice(self.rows, SHOWN + 1)) if self.more else list(self.rows)
         self.has_more = bool(self.more) and len(rows) > SHOWN
-        self.shown = rows[:SHOWN] if self.more else rows
+        self.shown = [[beginning(cell) for cell in row] for row in (rows[:SHOWN] if self.more else rows)]
         return self
+
+
+def beginning(cell):
+    """Of a long text how it begins, as in lists; what is markup of ours stays whole."""
+    is_text = isinstance(cell, str) and not isinstance(cell, SafeString)
+    return Truncator(cell).chars(LONGEST) if is_text and len(cell) > LONGEST else cell
 
 
 class Listing(ChangeList):
@@ -92,13 +99,15 @@ class Listing(ChangeList):
         super().get_results(request)
         self.full_result_count = self.result_count
         for row in self.result_list:
-            vars(row).update(
-                {name: Truncator(text).chars(LONGEST) for name, text in texts_of(row) if len(text) > LONGEST}
-            )
+            shorten(row)
 
 
-def texts_of(row: Model) -> Iterable[tuple[str, str]]:
-    return [(name, value) for name, value in vars(row).items() if isinstance(value, str)]
+def shorten(row: Model, *holders: Model) -> None:
+    """Of its long texts how they begin, and of those of the rows that were read with it and do not hold it."""
+    vars(row).update({name: beginning(value) for name, value in vars(row).items() if isinstance(value, str)})
+    for joined in row._state.fields_cache.values():
+        if joined is not None and joined not in holders:
+            shorten(joined, row, *holders)
 
 
 class Page(ModelAdmin):

@@ -18,6 +18,7 @@ from apps.ocpi import objects
 from apps.ocpi.client import Peer
 from apps.ocpi.errors import OcpiError, PeerFailed
 from apps.ocpi.versions import VERSIONS, Version
+from apps.partners.clients import require_connected
 from apps.partners.models import Partner
 from apps.partners.peers import endpoint, peer_of
 from apps.work import ring
@@ -85,6 +86,7 @@ def _by_partner(claimed: list[TokenDelivery]) -> Iterator[tuple[Partner, list[To
 def _push_batch(partner: Partner, batch: list[TokenDelivery], now: datetime, us: objects.Party) -> int:
     """PUT one token after the other; how many were confirmed. Who does not answer is left alone for a while."""
     try:
+        require_connected(partner, partner.parties.all())
         peer, url = peer_of(partner), endpoint(partner, "tokens", "RECEIVER")
     except (OcpiError, PeerFailed) as error:
         return _rest(partner, batch[0], str(error), now)

@@ -28,7 +28,7 @@ from apps.charging.models import Command, Finding, Session
 from apps.drivers.models import Account, Contract, Driver
 from apps.locations.models import Connector, Evse
 from apps.partners import exchanges, quirks
-from apps.partners.models import CredentialsToken, Exchange, Feed, Partner, Party, Quarantined
+from apps.partners.models import Client, CredentialsToken, Exchange, Feed, Partner, Party, Quarantined
 from apps.partnerview.models import Link
 from apps.staff.models import User
 from apps.staff.office import url_of
@@ -373,6 +373,17 @@ def test_a_message_is_found_by_what_it_is_about(admin, partner):
     assert found(q="04AB") == []
     assert found(outcome="refused") == found(q="CDR-9", outcome="refused") == ["cdrs"]
     assert found(outcome="failed") == found(outcome="none") == []
+
+
+def test_a_hub_shows_who_is_behind_it_and_another_partner_nobody(admin, partner):
+    hub = Partner.objects.create(name="Hub", role="HUB")
+    for party_id, status in (("ONE", "CONNECTED"), ("TWO", "OFFLINE")):
+        told = {"country_code": "SE", "party_id": party_id, "role": "CPO", "status": status}
+        Client.objects.create(hub=hub, last_updated=NOW, received_at=NOW, **told)
+    shown = page(admin, url_of(hub))
+    assert "SE*ONE" in shown
+    assert "SE*TWO" in shown
+    assert "SE*ONE" not in page(admin, url_of(partner))
 
 
 def test_a_party_is_moved_to_another_partner(admin, partner):

@@ -1,7 +1,9 @@
 """What somebody hostile would write wherever a partner's words are kept, and a way to write it there."""
 
 import json
+from collections.abc import Iterable
 from itertools import cycle
+from operator import add
 
 from django.db import connection
 from django.db.models import BinaryField, CharField, JSONField, Model, TextField
@@ -35,6 +37,7 @@ EMBEDDED = [
     "form action",
 ]
 ENDS = ['"', "'", "`", "-->", "</textarea>", "</title>", "</style>", "</script>", "]]>", "\\", "\u2028"]
+WITHOUT_END = ["W" * 3000, "long words " * 400]
 PAYLOADS = [
     *(f"<script>{script}</script>" for script in SCRIPTS),
     *(f"{end}><{tag} {handler}={SCRIPTS[0]}>" for end, tag, handler in zip(ENDS, cycle(TAGS), cycle(HANDLERS))),
@@ -43,7 +46,7 @@ PAYLOADS = [
     "{{constructor.constructor('alert(1)')()}}", "{% include 'x' %}", "${alert(1)}", "#{alert(1)}", "<%= alert(1) %>", "%(name)s {0.__class__}",
     "\u202egnirts desrever\u202d", "\u2066isolated\u2069\u200f\u061c", "Z" + "\u0335\u0321\u0489" * 60, "\u200b" * 50, "&lt;b&gt;&#x3c;b>",
     "=HYPERLINK(\"https:" + EVIL + "\")", "+1+cmd|' /C calc'!A0", "@SUM(1)", "-2+3", "'; DROP TABLE charging_cdr; --", "../../etc/passwd\r\nSet-Cookie: a=b",
-    "W" * 3000, "long words " * 400, "<b>" * 200, "🔌" * 100,
+    *WITHOUT_END, "<b>" * 200, "🔌" * 100,
 ]  # fmt: skip
 WRITTEN_BY_PARTNERS = [
     Partner, Party, Endpoint, Feed, Exchange, Quarantined, Location, Evse, Connector, Tariff, TariffRevision, Session,
@@ -57,12 +60,13 @@ OURS = {
 }  # fmt: skip
 
 
-def spoil() -> int:
-    """Write the payloads in turn into every field that partners fill; returns how many values were written.
+def spoil(tails: Iterable[str] = ("",)) -> int:
+    """Write the payloads in turn, each with one of the tails, into every field that partners fill; returns how many
+    values were written.
 
     Past the triggers that seal them: a CDR comes in with its words, and later nothing can change them.
     """
-    payloads, written = cycle(PAYLOADS), 0
+    payloads, written = map(add, cycle(PAYLOADS), cycle(tails)), 0
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
         for model in WRITTEN_BY_PARTNERS:

@@ -21,7 +21,7 @@ from apps.ocpi import objects
 from apps.ocpi.errors import InvalidObject
 from apps.ocpi.versions import VERSIONS
 from apps.partners import credentials
-from apps.partners.models import CredentialsToken, Endpoint, Party
+from apps.partners.models import Client, CredentialsToken, Endpoint, Party
 from apps.partners.sealing import seal
 from apps.partners.taking import take
 from apps.simulator.server import Simulator
@@ -303,7 +303,31 @@ def test_a_card_that_was_blocked_meanwhile_starts_nothing(cpo, partner, start, t
     assert (command.state, command.last_error, asked(cpo)) == ("UNSENT", "the card is blocked", [])
 
 
+def away(partner, status="OFFLINE"):
+    party = {"country_code": "SE", "party_id": "LAD", "role": "CPO"}
+    told = {"status": status, "last_updated": timezone.now(), "received_at": timezone.now()}
+    Client.objects.update_or_create(hub=partner, **party, defaults=told)
+
+
+@pytest.mark.ocpi("HCI-02", "2.2.1")
+def test_a_party_that_went_away_behind_its_hub_is_sent_no_command(cpo, partner, start):
+    command = start()
+    away(partner)
+    send_due(timezone.now())
+    command.refresh_from_db()
+    assert (command.state, command.last_error, asked(cpo)) == ("UNSENT", "SE*LAD is offline, says Laddnät", [])
+
+
 # What may not be asked
+
+
+@pytest.mark.ocpi("HCI-02", "2.2.1")
+@pytest.mark.parametrize("status", ["OFFLINE", "PLANNED", "SUSPENDED"])
+def test_nothing_is_asked_of_a_party_that_is_not_connected_to_its_hub(partner, start, status):
+    away(partner, status)
+    with pytest.raises(CannotCommand, match=f"is {status.lower()}, says Laddnät"):
+        start()
+    assert not Command.objects.exists()
 
 
 def test_a_card_that_may_not_charge_is_not_started(partner, start, token):

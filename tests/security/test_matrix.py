@@ -86,6 +86,24 @@ def test_anothers_is_like_nobodys(version, two, objects):
     assert seen == len(ROUTES) * len(METHODS) >= 6 * 7
 
 
+@pytest.mark.parametrize("version", ["2.2.1", "2.3.0"])
+def test_what_another_hub_told_is_like_what_nobody_told(version, make_partner, as_partner):
+    """Every hub has its own word on a party, and sees no other's."""
+    owner, other = (as_partner(make_partner(name=name, role="HUB")) for name in ("Hub", "Another"))
+    said = {"country_code": "SE", "party_id": "OWN", "role": "CPO", "status": "CONNECTED"}
+    path = "hubclientinfo/SE/OWN"
+    put = owner.call("PUT", path, version, json=said | {"last_updated": "2026-03-10T12:00:00Z"})
+    assert put.json()["status_code"] == 1000
+    for method in METHODS:
+        if method != "PUT":
+            theirs, nobodys = (
+                words(other, method, f"/ocpi/{version}/hubclientinfo/SE/{party}", party, b"{}")
+                for party in ("OWN", "NON")
+            )
+            assert theirs == nobodys, method
+    assert owner.call("GET", path, version).json()["data"]["party_id"] == "OWN"
+
+
 def test_what_another_sent_changed_nothing(two, objects):
     owner, other = two
     before = [

@@ -5,14 +5,14 @@ import pytest
 from django.db import connections, transaction
 from django.utils import timezone
 
-from apps.partners.models import Partner
+from apps.partners.models import Client, Partner, Party
 from apps.partners.sealing import seal
 from apps.simulator.server import Simulator
 from apps.tokens import tasks
 from apps.tokens.announcing import announce, introduce
 from apps.tokens.blocking import block_driver, known_by
 from apps.tokens.models import Token, TokenDelivery
-from apps.tokens.push import LEASE, confirm, push_due, push_partner
+from apps.tokens.push import LEASE, confirm, push_due, push_partner, trouble_with
 
 pytestmark = pytest.mark.django_db
 SECOND = timedelta(seconds=1)
@@ -136,6 +136,19 @@ def test_a_partner_that_left_is_told_nothing(cpo, make_due, now, us):
     Partner.objects.update(state=Partner.State.DISCONNECTED)
     assert push_due(now, us)["due"] == 0
     assert puts(cpo) == []
+
+
+@pytest.mark.ocpi("HCI-02", "2.2.1")
+def test_a_hub_whose_parties_are_away_is_told_nothing_and_the_reason_is_kept(cpo, partner, make_due, now, us):
+    Party.objects.create(country_code="SE", party_id="LAD", partner=partner)
+    away = {"role": "CPO", "status": "OFFLINE", "last_updated": now, "received_at": now}
+    Client.objects.create(hub=partner, country_code="SE", party_id="LAD", **away)
+    make_due()
+    assert push_due(now, us)["behind"] == 1
+    assert puts(cpo) == []
+    assert "SE*LAD is offline" in trouble_with(partner)
+    Client.objects.update(status="CONNECTED")
+    assert push_due(now + 2 * SECOND, us)["confirmed"] == 1
 
 
 def test_a_partner_without_the_module_waits_with_the_reason(make_due, partner, now, us):
