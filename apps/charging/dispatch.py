@@ -13,7 +13,7 @@ from apps.charging.commands import ACCEPTED, texts
 from apps.charging.models import Command
 from apps.ocpi import objects
 from apps.ocpi.client import Peer
-from apps.ocpi.errors import InvalidObject, OcpiError, PeerFailed
+from apps.ocpi.errors import WENT_NOWHERE, InvalidObject, OcpiError, PeerFailed
 from apps.ocpi.modules import RECEIVER
 from apps.ocpi.versions import VERSIONS, Version
 from apps.partners import clients, ourselves, peers
@@ -135,8 +135,9 @@ def _call(command: Command, peer: Peer, url: str, body: dict) -> None:
 
 
 def _note_failure(command: Command, error: PeerFailed) -> None:
-    """A clear no is one. Where nobody answered, or their server broke, the result may still come."""
-    if error.permanent and error.http_status is None:
+    """A clear no is one, and a hub's word that it could not pass it on is none of the CPO's (TR-26). Where nobody
+    answered, their server broke, or a hub lost sight of it, the result may still come."""
+    if error.status_code in WENT_NOWHERE or (error.permanent and error.http_status is None):
         _leave(command, str(error))
     elif error.permanent or error.http_status == HTTPStatus.TOO_MANY_REQUESTS:
         _row(command).filter(state=State.SENT).update(state=State.REFUSED, due_at=None, last_error=str(error))

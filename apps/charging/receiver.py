@@ -47,7 +47,7 @@ class Cdrs(PartnerView):
     body_limit = reader.CDR_LIMIT
 
     def post(self, request, version):
-        how = {"context": {"method": "POST"}, "in_hope": self.is_hopeful}
+        how = {"owner": self.speaker, "context": {"method": "POST"}, "in_hope": self.is_hopeful}
         (taken,) = take(intake.INTAKE, self.partner, version, [self.body], self.now, **how)
         location = f"{ourselves.version_url(version)}/cdrs/{taken.require().row}"
         return Response(None, status=status_of(taken), headers={"Location": location})

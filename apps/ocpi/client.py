@@ -28,7 +28,7 @@ import httpx
 from . import reader
 from .addresses import PrivateHosts, reachable
 from .envelope import SUCCESS, encode
-from .errors import InvalidObject, PeerFailed
+from .errors import HUB_ERRORS, InvalidObject, PeerFailed
 from .objects import Party
 from .paging import Crawl, Page, next_link, on_origin
 from .types import write_moment
@@ -102,7 +102,7 @@ class Peer:
     """A partner's platform, as one of our tasks speaks to it. Not for several threads at once.
 
     `version` and `form` say how the token is spelt (TR-03); without a version, as 2.2.1 does. `us` and `them` are the
-    parties of the routing headers; leave them out for versions and credentials (TR-23). `private_hosts` is looked at
+    parties of the routing headers; leave both out for versions and credentials (TR-23). `private_hosts` is looked at
     for a private partner alone. `record` is told of every exchange.
     """
 
@@ -304,7 +304,8 @@ class _Exchange:
 
     def _said(self, otherwise: str) -> str:
         status = f"HTTP {self.http_status}" + (f", OCPI {self.status_code}" if self.status_code is not None else "")
-        return f"{status}: {self.message or otherwise}"
+        told = f"{status}: {self.message or otherwise}"
+        return f"the hub could not reach the party ({told})" if self.status_code in HUB_ERRORS else told
 
     def failure(self, reason: str, *, permanent: bool | None = None) -> PeerFailed:
         return PeerFailed(
@@ -317,8 +318,11 @@ class _Exchange:
         )
 
     def _is_final(self) -> bool:
-        """A 3xxx or 4xxx is the peer's own trouble, or a hub's; a 2xxx is about what we said (status_codes)."""
+        """A 3xxx is the peer's own trouble and a 4xxx a hub's, whatever HTTP says; a 2xxx is about what we said
+        (status_codes, TR-26)."""
         if self.http_status is None or self.http_status >= 500 or self.http_status in TRY_AGAIN:
+            return False
+        if self.status_code in HUB_ERRORS:
             return False
         return self.http_status >= 300 or 2000 <= (self.status_code or 0) < 3000
 
@@ -354,14 +358,14 @@ def _seconds(retry_after: str, now: datetime) -> float | None:
 
 
 def _routing(us: Party | None, them: Party | None) -> dict[str, str]:
-    """(transport_and_format, Message Routing Headers)"""
-    if us is None or them is None:
+    """(transport_and_format, Message Routing Headers): without `them` a hub finds out by itself who is meant."""
+    if us is None:
         return {}
+    sides = {"from": us} if them is None else {"from": us, "to": them}
     return {
-        "OCPI-from-country-code": us.country_code,
-        "OCPI-from-party-id": us.party_id,
-        "OCPI-to-country-code": them.country_code,
-        "OCPI-to-party-id": them.party_id,
+        f"OCPI-{side}-{name}": said
+        for side, party in sides.items()
+        for name, said in (("country-code", party.country_code), ("party-id", party.party_id))
     }
 
 

@@ -2,6 +2,12 @@
 
 from typing import NamedTuple
 
+HUB_ERRORS = range(4000, 5000)
+"""Codes of a hub that met trouble on the way (status_codes, 4xxx)."""
+
+WENT_NOWHERE = frozenset({4001, 4003})
+"""Of them those by which a hub says that it passed nothing on: it knows no such receiver, or has no connection to it."""
+
 MOST_PROBLEMS = 200
 """Of one object. Four megabytes of nothing but faults would make an answer thirty times as long, and minutes of work."""
 
@@ -117,3 +123,8 @@ class PeerFailed(Exception):
         self.permanent = permanent
         self.url = url
         self.retry_after = retry_after
+
+    @property
+    def is_of_hub(self) -> bool:
+        """A hub could not reach the party: nothing is said by whom the message was for (TR-26)."""
+        return self.status_code in HUB_ERRORS

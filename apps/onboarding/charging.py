@@ -49,6 +49,10 @@ def pushed(trial: Trial) -> str:
 def read_back(trial: Trial) -> str:
     """(mod_tokens, Receiver Interface, GET): a card that is not kept as told may charge when it must not."""
     url = card_url(trial, card := card_of(trial))
+    if trial.partner.is_hub:
+        raise Untried(
+            "What is pushed to a hub goes to all behind it, and is asked back of none (TR-25).", is_needed=False
+        )
     answer = trial.get("tokens", url)
     held = trial.version.write("token", trial.version.read_token(answer.data or b"null", ourselves.us()).object)
     told = wording(trial, card)

@@ -36,7 +36,7 @@ from apps.work import ring
 from . import credentials, exchanges, ourselves, peers, pull, sealing
 from .credentials import Caller
 from .models import CredentialsToken, Endpoint, Partner, Party
-from .scope import key_of
+from .scope import NO_KEY, key_of
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,8 @@ Left = Callable[[], float]
 
 TOKEN = re.compile(r"[!-~]{1,64}")
 REFUSALS = range(2000, 4000)
-OWNERS = frozenset({"CPO", "HUB"})
+HUB = Partner.Role.HUB.value
+OWNERS = frozenset({"CPO", HUB})
 """Roles whose parties own what we take."""
 
 
@@ -351,7 +352,7 @@ def _keep(partner: Partner, offer: Offer, theirs: objects.Credentials, now: date
     partner.state, partner.version = Partner.State.CONNECTED, offer.version.number
     partner.versions_url, partner.token_form = theirs.url, offer.form
     partner.outbound_token = sealing.seal(theirs.token, peers.place_of_token(partner))
-    partner.roles = msgspec.to_builtins(theirs.roles)
+    partner.roles = msgspec.to_builtins(_roles(theirs))
     partner.save()
     _keep_endpoints(partner, offer)
     pull.open_feeds(partner, now)
@@ -371,7 +372,7 @@ def _route(partner: Partner, parties: list[Party]) -> None:
 def _claimed(partner: Partner, theirs: objects.Credentials) -> list[Party]:
     """The parties of the partner's roles, those apart that belong to another connection: staff would have to move them
     (decision 16). Whoever was invited as one party must be that party (CRED-01)."""
-    named = [objects.Party(role.country_code, role.party_id) for role in theirs.roles if role.role in OWNERS]
+    named = [objects.Party(role.country_code, role.party_id) for role in _roles(theirs) if role.role in OWNERS]
     parties = [_party(party, _name_of(party, theirs)) for party in named]
     free = [party for party in parties if _is_free(party, partner)]
     for party in parties:
@@ -383,6 +384,17 @@ def _claimed(partner: Partner, theirs: objects.Credentials) -> list[Party]:
     if expected and not expected & set(free):
         raise InvalidObject([Problem("roles", f"none is {', '.join(sorted(map(str, expected)))}, who was invited")])
     return free
+
+
+def _roles(theirs: objects.Credentials) -> tuple[objects.CredentialsRole, ...]:
+    """With the hub that a platform says it is: in 2.2.1 one of its roles, since then a party beside them (CRED-12)."""
+    key = key_of(theirs.hub_party_id[:2], theirs.hub_party_id[2:]) if theirs.hub_party_id else NO_KEY
+    if key == NO_KEY or any(role.role == HUB for role in theirs.roles):
+        return theirs.roles
+    hub = objects.Party(*key)
+    named = {"country_code": hub.country_code, "party_id": hub.party_id}
+    details = objects.BusinessDetails(name=str(hub))
+    return (objects.CredentialsRole(role=HUB, business_details=details, **named), *theirs.roles)
 
 
 def _is_free(party: Party, partner: Partner) -> bool:

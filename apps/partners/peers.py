@@ -10,6 +10,7 @@ from apps.ocpi.versions import VERSIONS
 
 from . import exchanges, ourselves, sealing
 from .models import Partner
+from .scope import hub_of
 
 
 def place_of_token(partner: Partner) -> str:
@@ -30,28 +31,33 @@ def token_of(partner: Partner) -> str:
 def peer_of(partner: Partner, module: str = "", *, patience: float | None = None, them: Party | None = None) -> Peer:
     """A connected partner, to be called. Give the module for the record; of credentials nothing but the fact is kept.
 
-    The routing headers name `them`, else the party if the partner speaks for one alone; several can be told apart by the objects
-    themselves, and a request for all of a platform's objects names none (TR-25).
-    Configuration modules have no such headers (TR-23).
+    The routing headers name `them`, else whom `_addressee` does; a hub that does not say who it is finds out by itself
+    (TR-25). Configuration modules have no such headers (TR-23), nor does what goes to all parties of a platform.
     """
     if not partner.is_connected:
         raise PeerFailed(f"{partner} is not connected", permanent=True)
     how = {} if patience is None else {"patience": patience}
+    them = them or _addressee(partner)
+    is_routed = module not in WITHOUT_ROUTING and (them is not None or partner.is_hub)
     return Peer(
         token_of(partner),
         version=VERSIONS[partner.version],
         form=partner.token_form,
         private_hosts=settings.OCPI_PRIVATE_HOSTS,
         is_private=partner.is_private,
-        us=ourselves.us(),
-        them=None if module in WITHOUT_ROUTING else them or _only_party(partner),
+        us=ourselves.us() if is_routed else None,
+        them=them if is_routed else None,
         record=exchanges.recorder(partner, module),
         habits=partner.habits,
         **how,
     )
 
 
-def _only_party(partner: Partner) -> Party | None:
+def _addressee(partner: Partner) -> Party | None:
+    """Of a hub itself, for a push to all behind it and a request for all that they have; else the only party, if there
+    is but one: several are told apart by the objects themselves."""
+    if partner.is_hub:
+        return hub_of(partner)
     parties = partner.parties.values_list("country_code", "party_id")[:2]
     return Party(*parties[0]) if len(parties) == 1 else None
 

@@ -25,7 +25,7 @@ from apps.ocpi.versions import Version
 from apps.postgresql.base import is_silent
 
 from . import alarms, clients, credentials, exchanges, handshake, ourselves, quarantine, scope
-from .models import Alarm, CredentialsToken, Exchange
+from .models import Alarm, CredentialsToken, Exchange, Party
 from .scope import NO_KEY, key_of
 from .taking import NotAtOnce
 
@@ -284,6 +284,14 @@ class PartnerView(APIView):
     def _too_large(self) -> OcpiError:
         return OcpiError(f"More than {self._limit()} bytes", http_status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
+    @cached_property
+    def speaker(self) -> Party | None:
+        """The party behind a hub that the message is of; None where the hub itself speaks, for all of them (TR-25), and
+        of a platform whose parties are its own."""
+        sender = self.caller.sender if self.partner.is_hub else None
+        hub = sender and scope.hub_of(self.partner)
+        return None if hub and hub.key == self._key("from") else sender
+
     # What we answer
 
     def _wrapped(self, response) -> HttpResponse:
@@ -397,6 +405,8 @@ class OwnedView(PartnerView):
         super()._check_routing()
         if self.party is None:
             raise UnknownObject("There is no such party for you here", status_code=2001)
+        if self.speaker not in (None, self.party):
+            raise InvalidObject([Problem("OCPI-from-party-id", f"{self.speaker} does not speak for {self.party}")])
         if any("\x00" in str(named) for named in self.kwargs.values()):
             raise UnknownObject("Nothing can be called so")  # no column holds it, so it cannot even be asked for
 

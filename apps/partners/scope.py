@@ -49,6 +49,12 @@ def parties_of(partner: Partner, owners: Iterable[objects.Party]) -> dict[Key, P
     return {key_of(party.country_code, party.party_id): party for party in found}
 
 
+def hub_of(partner: Partner) -> objects.Party | None:
+    """The party that a hub is itself, and as which it speaks for all behind it; None where it does not say (CRED-12)."""
+    named = [role for role in partner.roles if role["role"] == Partner.Role.HUB] if partner.is_hub else []
+    return objects.Party(named[0]["country_code"], named[0]["party_id"]) if named else None
+
+
 def claim_of(partner: Partner, key: Key) -> Party | None:
     """A party that the partner says is its, and that staff have not approved yet."""
     return partner.claims.filter(country_code__iexact=key[0], party_id__iexact=key[1]).first()

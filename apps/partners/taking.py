@@ -158,10 +158,11 @@ def take(
 ) -> list[Taken]:
     """Take objects as they were sent, and keep aside what cannot be taken; one answer per body, in their order.
 
-    `owner` is the party of the URL: objects of others are refused then. Without it every party that the partner speaks
-    for is good, and where the version names none it is the partner's own (LOC-10). `context` is what the URL said; an
-    `id` in it must be the object's (TR-27). With a `method` in it NotJson is raised for a body that is none.
-    `in_hope` spares the savepoint that nearly nobody needs: NotAtOnce is raised if it was needed after all.
+    `owner` is the party of the URL, or that a hub names as the sender: objects of others are refused then. Without it
+    every party that the partner speaks for is good, and where the version names none it is the partner's own (LOC-10).
+    `context` is what the URL said; an `id` in it must be the object's (TR-27). With a `method` in it NotJson is raised
+    for a body that is none. `in_hope` spares the savepoint that nearly nobody needs: NotAtOnce is raised if it was
+    needed after all.
     """
     return Sending(intake, partner, version, owner, context or {}, in_hope).take(list(bodies), now)
 
@@ -250,7 +251,7 @@ class Sending:
 
     def _against_url(self, read, party: Party) -> Iterator[Problem]:
         if self.owner is not None and party != self.owner:
-            yield Problem("party_id", f"{party} is not {self.owner}, whom the URL names")
+            yield Problem("party_id", f"{party} is not {self.owner}, of whom the message is")
         named = self.context.get("id")
         if named is not None and named.upper() != read.id.upper():
             yield Problem("id", f"{read.id} is not the one of the URL")

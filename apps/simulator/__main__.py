@@ -1,4 +1,4 @@
-"""python -m apps.simulator --data-dir DIR [--port N] [--seed 1] [--month YYYY-MM] [--versions 2.2.1] [--fault NAME] …"""
+"""python -m apps.simulator --data-dir DIR [--port N] [--month YYYY-MM] [--versions 2.2.1] [--hub NL*HUB] [--fault NAME] …"""
 
 import argparse
 import json
@@ -57,6 +57,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--for-people", action="store_true", help="say how to connect, and how to pull its strings")
     parser.add_argument("--operator", choices=OPERATORS, default=LADDNAT.party_id, help="who it is: its party_id")
+    parser.add_argument("--hub", metavar="NL*HUB", help="be that hub, and have one party of each country behind it")
     parser.add_argument("--countries", default="SE,DE", help="one party for each")
     return parser.parse_args()
 
@@ -84,7 +85,12 @@ def _open(options: argparse.Namespace, world: World) -> Simulator:
         return datetime.now(UTC) + timedelta(hours=options.clock_off)
 
     def at(port: int) -> Simulator:
-        how = {"seed": options.seed, "month": options.month, "versions": tuple(options.versions.split(","))}
+        how = {
+            "seed": options.seed,
+            "month": options.month,
+            "versions": tuple(options.versions.split(",")),
+            "hub": options.hub,
+        }
         return Simulator(options.data_dir, world=world, port=port, clock=clock, **how)
 
     if options.port is not None:

@@ -14,6 +14,7 @@ from apps.simulator.costs import Bill
 from apps.simulator.cpo import Place, World
 from apps.simulator.dialects import can_credit
 from apps.simulator.emsp import Answer, Emsp
+from apps.simulator.hub import CLIENTS
 from apps.simulator.interfaces import Interfaces
 from apps.simulator.ledger import Ledger
 from apps.simulator.memory import Memory
@@ -51,6 +52,7 @@ class Behaviour:
             "publish": self.publish,
             "cdrs": self.cdrs,
             "charge": self.charge,
+            "client": self.client,
         }
 
     @property
@@ -186,6 +188,17 @@ class Behaviour:
         facts = {"location_id": location["id"], "evse_status": status}
         self.ledger.write(self.clock(), "evse_status", place.evse["uid"], _party(location), answer, **facts)
         return answer
+
+    def client(self, party: str, status: str) -> dict[str, Any]:
+        """A hub tells that a party behind it came or went (mod_hub_client_info, PUT Method)."""
+        if self.interfaces.hub is None:
+            raise LookupError("this is no hub")
+        self.interfaces.hub.note(party, status)
+        told = self.interfaces.hub.info(party, utc(self.clock()))
+        self.interfaces.put(CLIENTS, told, party)
+        answer = self.emsp.send_patiently("PUT", CLIENTS, f"/{party.replace('*', '/')}", told)
+        self.ledger.write(self.clock(), "client", party, None, answer, status=status)
+        return {"outcome": answer.outcome}
 
     def publish(self, locations: int | None = None, tariffs: int | None = None) -> dict[str, Any]:
         """Whole objects by PUT, as a CPO does when it changed them."""

@@ -47,8 +47,11 @@ class Interfaces:
         self.shelves: dict[tuple[str, str], Shelf] = {}
         self.tokens: dict[str, dict[str, Any]] = {}
         self.faults = Faults()
-        self.hub: Hub | None = None
         self.take_command: Callable[[Request, str, str, dict[str, Any]], Reply] | None = None
+
+    @property
+    def hub(self) -> Hub | None:
+        return self.registration.hub
 
     @property
     def lists(self) -> tuple[str, ...]:
@@ -79,6 +82,8 @@ class Interfaces:
         for name in ("X-Request-ID", "X-Correlation-ID"):
             if name in request.headers:
                 said.headers[name] = request.headers[name]
+        if self.hub:
+            said.headers |= self.hub.answering(module_of(request), request.headers)
         return said
 
     def _note(self, request: Request, struck: dict[str, Any]):
@@ -105,6 +110,8 @@ class Interfaces:
             return self._details(request, version)
         if parts == ["credentials"]:
             return self._credentials(request, version, known)
+        if self.hub and (obstacle := self.hub.obstacle(parts[0], request.headers)):
+            return answer(self.clock(), code=obstacle[0], message=obstacle[1])
         if parts[0] == "tokens" and len(parts) == 4:
             return self._token(request, version, parts[1:], struck)
         if parts[0] == "commands" and len(parts) == 2 and self.take_command:

@@ -18,6 +18,7 @@ kind
                   credit | replacement; token_uid, contract_id, session_id, reference, auth_method, country,
                   location_id, evse_uid, start, end, kwh, hours, parking_hours, currency, net, gross, component_net,
                   tariff_id, credit, credit_reference, location_url. One line per attempt.
+  client          status: of a party behind the hub that it plays
   cdr_read        is_same: what the receiver shows at the Location it gave
   command         location_id, evse_uid, session_id, authorization_reference; response: what we said at once, or result:
                   what we said later, with what was answered; id is what was asked for

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from apps.simulator.cpo import Operator, World
-from apps.simulator.dialects import spoken, understood
+from apps.simulator.dialects import HOME, ONE_PARTY, spoken, understood
 from apps.simulator.emsp import Answer, Emsp, Offer
+from apps.simulator.hub import Hub
 from apps.simulator.memory import Memory
 
 
@@ -22,12 +23,14 @@ class Registration:
         world: World,
         versions_url: Callable[[], str],
         speaks: Callable[[], tuple[str, ...]],
+        hub: Hub | None = None,
     ):
         self.memory = memory
         self.emsp = emsp
         self.world = world
         self.versions_url = versions_url
         self.speaks = speaks
+        self.hub = hub
 
     def token_a(self) -> str:
         if not self.memory.get("token_a"):
@@ -43,7 +46,8 @@ class Registration:
 
     def credentials(self, token: str, version: str) -> dict[str, Any]:
         roles = [_role(self.world.operator, country) for country in self.countries()]
-        return spoken(version, "credentials", {"token": token, "url": self.versions_url(), "roles": roles}, {})
+        named = self.hub.credentials(version not in (ONE_PARTY, HOME), roles) if self.hub else {"roles": roles}
+        return spoken(version, "credentials", {"token": token, "url": self.versions_url()} | named, {})
 
     def countries(self) -> list[str]:
         return sorted({location["country_code"] for location in self.world.locations.values()}, reverse=True) or ["SE"]

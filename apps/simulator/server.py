@@ -59,12 +59,12 @@ class Simulator:
         self.ledger = Ledger(self.folder / "ledger.jsonl")
         self._journal = Journal(self.folder / "objects.jsonl")
         self.emsp = Emsp(self.memory, self.world.locations)
+        self.hub = Hub(hub, self.world.parties(), self.memory) if hub else None
         self.registration = Registration(
-            self.memory, self.emsp, self.world, lambda: self.versions_url, lambda: self.interfaces.versions
+            self.memory, self.emsp, self.world, lambda: self.versions_url, lambda: self.interfaces.versions, self.hub
         )
         self.interfaces = Interfaces(self.registration, self.ledger, self._journal, clock, self.url)
         self.interfaces.versions = versions
-        self.hub = self.interfaces.hub = Hub(hub, self.world.parties()) if hub else None
         self.faults.seed = seed
         self.emsp.faults = self.faults
         self.behaviour = Behaviour(self.world, self.emsp, self.interfaces, self.ledger, self.memory, clock, seed)

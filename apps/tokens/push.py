@@ -104,10 +104,12 @@ def _push_batch(partner: Partner, batch: list[TokenDelivery], now: datetime, us:
 
 
 def _is_about_this_token(error: PeerFailed) -> bool:
-    """Whether another token may fare better. No answer, no access, too many requests, a broken server are about all."""
+    """Whether another token may fare better. No answer, no access, too many requests, a broken server, a hub that cannot
+    reach who is meant are about all."""
     about_all = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
     status = error.http_status
-    return status is not None and status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in about_all
+    is_answer = status is not None and status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in about_all
+    return is_answer and not error.is_of_hub
 
 
 def _put(peer: Peer, url: str, partner: Partner, card: Card, us: objects.Party) -> None:

@@ -105,8 +105,15 @@ def test_routing_names_both_parties(server, make_peer):
     assert ROUTING.items() <= server.requests[0].headers.items()
 
 
-@pytest.mark.parametrize("options", [{"us": US}, {"them": THEM}, {}, {"us": US, "them": THEM, "version": V211}])
-def test_routing_is_left_out_where_a_party_or_the_version_does_not_have_it(server, make_peer, options):
+@pytest.mark.ocpi("TR-25")
+def test_whom_a_hub_is_to_find_out_is_left_out(server, make_peer):
+    make_peer(us=US, version=V221).get(server.url())
+    named = {name for name in server.requests[0].headers if name.startswith("ocpi-")}
+    assert named == {"ocpi-from-country-code", "ocpi-from-party-id"}
+
+
+@pytest.mark.parametrize("options", [{"them": THEM}, {}, {"us": US, "them": THEM, "version": V211}])
+def test_routing_is_left_out_where_we_or_the_version_do_not_have_it(server, make_peer, options):
     make_peer(**options).get(server.url())
     assert not [name for name in server.requests[0].headers if name.startswith("ocpi-")]
 
@@ -156,6 +163,7 @@ def answering(**reply):
         (200, said(code=3000), 3000, False),
         (200, said(code=4003), 4003, False),
         (404, said(code=2003), 2003, True),
+        (404, said(code=4001), 4001, False),
         (400, b"<html>Bad Request</html>", None, True),
         (401, b"", None, True),
         (405, said(code=2000), 2000, True),
