@@ -123,6 +123,8 @@ FROM charging_cdr cdr LEFT JOIN billing_payable payable ON payable.cdr_id = cdr.
 
 BY_ID = {True: "AND upper(ocpi_id) = upper(%(id)s)", False: ""}
 BY_STATE = {True: "WHERE told.state = %(state)s", False: ""}
+NARROWER = {State.HELD: "AND NOT payable.is_accepted", State.CHECKING: "AND payable.id IS NULL"}
+"""What a state needs in any case, for the few among a million: so an index finds them."""
 
 
 def _statement(selection: Selection) -> str:
@@ -141,6 +143,7 @@ FROM (
         SELECT told.* FROM (
             {JUDGED} WHERE cdr.party_id = party.id AND cdr.received_at >= %(since)s
                 AND (cdr.received_at, cdr.id) < (%(at)s, %(pk)s) {BY_ID[bool(selection.cdr_id)]}
+                {NARROWER.get(selection.state, "")}
         ) told {BY_STATE[bool(selection.state)]}
         ORDER BY told.received_at DESC, told.id DESC LIMIT %(limit)s
     ) told
