@@ -10,5 +10,5 @@ def give_clients(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("emsp", "0007_api_keys"), ("partners", "0006_clients")]
+    dependencies = [("emsp", "0007_api_keys"), ("partners", "0008_clients")]
     operations = [migrations.RunPython(give_clients, migrations.RunPython.noop, elidable=False)]

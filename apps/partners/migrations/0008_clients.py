@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('partners', '0005_quarantined_of_partner'),
+        ('partners', '0007_quirks_validated'),
     ]
 
     operations = [
