@@ -23,6 +23,7 @@ from unfold.dataclasses import SearchResult
 
 from apps.api.models import ApiKey
 from apps.billing.models import (
+    BilledToUs,
     Charge,
     Document,
     Held,
@@ -411,6 +412,7 @@ NAVIGATION = {
         ("Invoice runs", InvoiceRun, "event_repeat"),
         ("Charges", Charge, "toll"),
         ("Owed to CPOs", Payable, "payments"),
+        ("Invoices of CPOs", BilledToUs, "receipt_long"),
         ("Plans", Plan, "loyalty"),
         ("VAT rates", VatRate, "percent"),
         ("Company", LegalEntity, "store"),

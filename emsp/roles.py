@@ -28,8 +28,8 @@ PARTNERS = (
 )  # fmt: skip
 DOCUMENTS = ("billing.invoice", "billing.invoiceline", "billing.taxsubtotal", "billing.payment", "billing.document")
 SALES = ("billing.plan", "billing.planprice", "billing.subscription", "billing.charge")
-BOOKS = ("billing.payable", "billing.invoicerun", "billing.vatrate", "billing.legalentity", "billing.taxregistration",
-         "billing.numberseries")  # fmt: skip
+BOOKS = ("billing.payable", "billing.billedtous", "billing.invoicerun", "billing.vatrate", "billing.legalentity",
+         "billing.taxregistration", "billing.numberseries")  # fmt: skip
 
 ROLES: dict[str, dict[str, tuple[str, ...]]] = {
     "support": {
@@ -38,7 +38,8 @@ ROLES: dict[str, dict[str, tuple[str, ...]]] = {
         "change": ("drivers.account", "drivers.driver", "drivers.contract", "tokens.token"),
     },
     "operations": {
-        "view": (*DRIVERS, *TRAIL, *CHARGING, *PARTNERS, *KEYS, "tariffs.tariffrevision", "billing.payable", *HEALTH),
+        "view": (*DRIVERS, *TRAIL, *CHARGING, *PARTNERS, *KEYS, "tariffs.tariffrevision", "billing.payable",
+                 "billing.billedtous", *HEALTH),
         "add": ("partners.partner", "tokens.token", "charging.command", "onboarding.report", "onboarding.clearance",
                 "partnerview.link", *KEYS),
         "change": ("partners.partner", "partners.party", "partners.feed", "partners.quarantined",

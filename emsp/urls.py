@@ -5,6 +5,7 @@ from django.urls import path, register_converter
 
 from apps.api import driving, frame, invoices
 from apps.api import locations as places
+from apps.billing import receiver as billing
 from apps.charging import receiver as charging
 from apps.locations import receiver as locations
 from apps.ocpi.versions import VERSIONS, Version
@@ -51,6 +52,8 @@ ocpi_urls = [
     path(f"{OCPI}/cdrs/<uuid:public_id>", charging.CdrDetail.as_view()),
     path(f"{OCPI}/tariffs/{PARTY}/<str:tariff_id>", tariffs.Tariffs.as_view()),
     path(f"{OCPI}/commands/<slug:kind>/<slug:reply_key>", charging.CommandResults.as_view()),
+    path(f"{OCPI}/invoicereconciliation", billing.NewRecords.as_view()),
+    path(f"{OCPI}/invoicereconciliation/{PARTY}/<str:record_id>", billing.Records.as_view()),
     path(f"{OCPI}/tokens", tokens.TokenList.as_view()),
     path(f"{OCPI}/tokens/<str:token_uid>/authorize", tokens.Authorize.as_view()),
     path(f"{OCPI}/tokens/{PARTY}/<str:token_uid>/authorize", tokens.Authorize.as_view()),

@@ -28,7 +28,14 @@ FUNCTIONAL = (
 CLIENTS = Module("hubclientinfo", RECEIVER, "hubclientinfo")
 """Parties behind a hub; there are none before 2.2."""
 
-MODULES = {"2.1.1": (CREDENTIALS, *FUNCTIONAL)} | dict.fromkeys(("2.2.1", "2.3.0"), (CREDENTIALS, *FUNCTIONAL, CLIENTS))
+RECONCILIATION = Module("invoicereconciliation", RECEIVER, "invoicereconciliation")
+"""Of the second edition of 2.3.0; its identifier is in no list of modules there (IR-03)."""
+
+MODULES = {
+    "2.1.1": (CREDENTIALS, *FUNCTIONAL),
+    "2.2.1": (CREDENTIALS, *FUNCTIONAL, CLIENTS),
+    "2.3.0": (CREDENTIALS, *FUNCTIONAL, CLIENTS, RECONCILIATION),
+}
 
 MODULES_OF_PARTNER_REQUIRED = frozenset({("locations", SENDER), ("cdrs", SENDER)})
 """One of these is enough: without either a partner has nothing for us (decision 7)."""

@@ -557,6 +557,15 @@ class ClientInfo(Owned, kw_only=True):
     last_updated: DateTime | None = None
 
 
+class InvoiceReconciliationRecord(Owned, kw_only=True):
+    """Which CDRs an invoice is for. Ids of credit CDRs are longer than the 36 of its table (mod_cdrs, Credit CDRs)."""
+
+    id: identity(36)
+    invoice_id: code(255)
+    cdrs: some(code(39))
+    last_updated: DateTime
+
+
 class VersionRef(Object, kw_only=True):
     version: text(10)
     url: text(255)

@@ -17,6 +17,7 @@ OBJECTS = {
     "credentials": objects.Credentials,
     "version_details": objects.VersionDetails,
     "client_info": objects.ClientInfo,
+    "invoice_reconciliation_record": objects.InvoiceReconciliationRecord,
     "location_patch": objects.LocationPatch,
     "evse_patch": objects.EvsePatch,
     "connector_patch": objects.ConnectorPatch,

@@ -65,6 +65,10 @@ class Version:
     def __str__(self) -> str:
         return self.number
 
+    def offers(self, identifier: str) -> bool:
+        """Whether we serve a module in it."""
+        return any(module.identifier == identifier for module in self.modules)
+
     def __repr__(self) -> str:
         return f"Version({self.number!r})"
 

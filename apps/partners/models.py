@@ -1,5 +1,4 @@
 import pghistory
-from django.contrib.postgres.indexes import HashIndex
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -262,8 +261,8 @@ class Exchange(models.Model):
         indexes = [
             models.Index(fields=["partner", "-at"], name="exchange_of_partner"),
             models.Index(Upper("object_id"), F("id").desc(), name="exchange_of_object", condition=~Q(object_id="")),
-            HashIndex(fields=["request_id"], name="exchange_of_request"),
-            HashIndex(fields=["correlation_id"], name="exchange_of_correlation"),
+            models.Index(fields=["request_id"], name="exchange_of_request"),
+            models.Index(fields=["correlation_id"], name="exchange_of_correlation"),
         ]
 
     def __str__(self) -> str:
@@ -283,7 +282,7 @@ class Quarantined(models.Model):
 
     partner = models.ForeignKey(Partner, models.PROTECT, related_name="quarantined")
     party = models.ForeignKey(Party, models.PROTECT, null=True, blank=True, related_name="quarantined")
-    module = models.CharField(max_length=20)
+    module = models.CharField(max_length=30)
     version = models.CharField("OCPI version", max_length=10)
     ocpi_id = models.CharField("id", max_length=255, blank=True, help_text="Empty: it could not be read.")
     body = models.BinaryField(help_text="The object's own bytes, as sent.")

@@ -8,9 +8,9 @@ from apps.ocpi.objects import Party
 
 FOLDER = Path(__file__).parent / "bodies"
 VERSIONS = ("2.1.1", "2.2.1", "2.3.0")
-KINDS = tuple(sorted(path.stem for path in (FOLDER / "2.2.1").glob("*.json")))
+KINDS = tuple(sorted({path.stem for path in FOLDER.glob("*/*.json")}))
 EVERY = tuple((version, kind) for version in VERSIONS for kind in KINDS if (FOLDER / version / f"{kind}.json").exists())
-"""Before 2.2 there were no hubs, so nobody told of who is behind one."""
+"""Before 2.2 nobody told of who is behind a hub, and before 2.3 of what an invoice is for."""
 
 OWNER = Party("SE", "LAD")
 

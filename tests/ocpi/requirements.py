@@ -149,9 +149,11 @@ REQUIREMENTS = {
     "CMD-08": advice("P", "A command is sent at most once"),
     "HCI-01": Requirement("Parties behind a hub, told and pulled", LATER),
     "HCI-02": Requirement("Nothing is sent to who is not connected", LATER),
-    "IR-01": Requirement("Invoice reconciliation, received and sent", NEWEST, is_built=False),
-    "IR-02": Requirement("An invoice is the list of its CDRs", NEWEST, is_built=False),
-    "IR-03": advice("P", "Invoices of unknown CDRs are gaps", NEWEST, is_built=False),
+    "IR-01": Requirement(
+        "Records of what invoices are for are received; we bill nobody in reverse and send none", NEWEST
+    ),
+    "IR-02": Requirement("An invoice is the list of its CDRs", NEWEST),
+    "IR-03": advice("P", "Invoices of unknown CDRs are gaps", NEWEST),
 }
 """What is demanded, advised or decided, by the ids that the code cites."""
 

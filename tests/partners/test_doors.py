@@ -47,7 +47,16 @@ def refused(caller, door):
 def test_the_list_is_whole():
     assert set(REGISTRATION) <= set(DOORS)
     modules = {door.split("/")[3] for door in FUNCTIONAL}
-    assert modules == {"locations", "sessions", "cdrs", "tariffs", "tokens", "commands", "hubclientinfo"}
+    assert modules == {
+        "locations",
+        "sessions",
+        "cdrs",
+        "tariffs",
+        "tokens",
+        "commands",
+        "hubclientinfo",
+        "invoicereconciliation",
+    }
 
 
 @pytest.mark.control("S6", "S13")
