@@ -25,7 +25,7 @@ stop: setup ## stop whatever runs here: processes, PostgreSQL, Valkey
 	@$(PYTHON) -m emsp.launch stop
 
 test: setup ## the whole suite; needs nothing running
-	@$(PYTHON) -m pytest -n 3 $(TESTS)
+	@$(PYTHON) -m pytest -n 4 $(TESTS)
 
 approve: setup ## take documents as they look now for what they should be; look at tests/billing/approved first
 	@$(PYTHON) -m pytest tests/billing/test_pictures.py --approve

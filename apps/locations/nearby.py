@@ -36,7 +36,7 @@ def around(point: Point, radius_m: float) -> Iterator[Box]:
     """The box that holds the circle; two where it crosses the date line.
 
     >>> [str(box) for box in around(Point(60.0, 18.0), 111_195.08)]
-    ['15.999492,59,20.000508,61']
+    ['15.999695,59,20.000305,61']
     >>> [str(box) for box in around(Point(0.0, 180.0), 111_195.08)]
     ['179,-1,180,1', '-180,-1,-179,1']
     >>> [str(box) for box in around(Point(89.9, 18.0), 111_195.08)]

@@ -363,6 +363,7 @@ LATER = list(VERSIONS)[1:]
 @pytest.mark.parametrize("version", LATER)
 def test_the_connector_is_named_where_it_must_be(version, cpo, partner, evse, start):
     register(partner, cpo, version)
+    cpo.fault("command_response", value="REJECTED")  # so nothing follows
     evse.details = {"capabilities": ["REMOTE_START_STOP_CAPABLE", "START_SESSION_CONNECTOR_REQUIRED"]}
     assert start().connector_id == "1"
     send_due(timezone.now())

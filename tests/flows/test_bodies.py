@@ -5,7 +5,7 @@ import pytest
 from trust import bodies
 
 pytestmark = pytest.mark.django_db(transaction=True)
-COUNT = 39 * 20
+COUNT = 39 * 5
 
 
 def test_spoiled_bodies_are_taken_as_what_they_say_or_refused_in_an_envelope(live_server, settings):

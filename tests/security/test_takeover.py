@@ -45,7 +45,9 @@ def test_nobody_takes_the_party_of_another_by_naming_it(state, hostile, cpo, mak
 @pytest.mark.control("S10", "S17")
 def test_what_a_partner_answers_to_our_renewal_takes_nothing_either(registered, cpo, make_partner, monkeypatch):
     make_partner("SE*BIG", name="Big", state="DISCONNECTED")
-    monkeypatch.setattr("apps.simulator.registration._role", lambda country: role("LAD" if country == "SE" else "BIG"))
+    monkeypatch.setattr(
+        "apps.simulator.registration._role", lambda _, country: role("LAD" if country == "SE" else "BIG")
+    )
     handshake.renew(registered, timezone.now())
     assert PartyRow.objects.get(party_id="BIG").partner.name == "Big"
 
