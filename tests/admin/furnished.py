@@ -5,7 +5,16 @@ from datetime import UTC, date, datetime, timedelta
 
 from apps.api import keys
 from apps.billing import invoicing, rating, rendering
-from apps.billing.models import LegalEntity, NumberSeries, Plan, PlanPrice, Subscription, TaxRegistration, VatRate
+from apps.billing.models import (
+    BilledToUs,
+    LegalEntity,
+    NumberSeries,
+    Plan,
+    PlanPrice,
+    Subscription,
+    TaxRegistration,
+    VatRate,
+)
 from apps.charging import checking, intake
 from apps.charging.models import Cdr, Command, Session, SessionPeriod
 from apps.drivers.models import Account, Contract, Driver
@@ -211,6 +220,8 @@ def place(party, number):
     Connector.objects.create(evse=evse, ocpi_id="1", tariff_ids=["T-1"], last_updated=NOW, **connector)
     tariff = Tariff.objects.create(party=party, ocpi_id=f"T-{number}", currency="SEK", **sent)
     TariffRevision.objects.create(tariff=tariff, **sent)
+    record = {"invoice_id": f"F-{number}", "cdrs": [f"C-{number}", "NOWHERE"]}
+    BilledToUs.objects.create(party=party, ocpi_id=f"R-{number}", **record, **sent)
 
 
 def open_quarantine():
