@@ -13,7 +13,7 @@ from apps.ocpi.versions import VERSIONS, content_hash
 from tests.ocpi import bodies
 from tests.ocpi.spoiling import cut, spoiled
 
-MANY = 3000
+MANY = 1000
 SMALL = 150
 OBJECTS = ("location", "tariff", "session", "cdr", "token", "credentials")
 PARTS = tuple((version, kind) for version, kind in bodies.EVERY if kind not in OBJECTS)

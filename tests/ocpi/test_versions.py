@@ -101,11 +101,12 @@ def test_an_unknown_token_has_no_code_in_the_oldest_version():
     assert [version.status_code(2003) for version in VERSIONS.values()] == [2003, 2003, 2003]
 
 
-def test_every_version_serves_the_same_modules_and_hubs_come_later():
+def test_every_version_serves_the_same_modules_and_more_come_later():
     for version in VERSIONS.values():
         assert [module.identifier for module in version.modules] == [
             *("credentials", "locations", "sessions", "cdrs", "tariffs", "tokens", "commands"),
             *(["hubclientinfo"] if version.has_routing else []),
+            *(["invoicereconciliation"] if version.newer is None else []),
         ]
     assert {module.role for module in V221.modules} == {modules.SENDER, modules.RECEIVER}
 
