@@ -13,7 +13,7 @@ from django.db import connection
 
 from apps.bulk import Upsert
 from apps.ocpi import objects
-from apps.ocpi.errors import Problem, UnknownObject
+from apps.ocpi.errors import Problem
 from apps.ocpi.versions import VERSIONS, content_hash
 from apps.partners.mirror import Mirror
 from apps.partners.models import Partner, Party
@@ -45,7 +45,7 @@ def _row(incoming: Incoming, content: bytes, now: datetime) -> tuple:
     )  # fmt: skip
 
 
-MIRROR = Mirror(RECORDS, "deleted_at", _row)
+MIRROR = Mirror(RECORDS, "deleted_at", _row, "record")
 
 
 def put_records(partner: Partner, incomings: list[Incoming], now: datetime) -> list[Stored]:
@@ -71,17 +71,12 @@ POSTED = Intake(MODULE, KIND, post_records)
 
 def known_record(party: Party, record_id: str) -> BilledToUs:
     """What the CPO last sent, and has not deleted since."""
-    found = MIRROR.of(party, record_id).filter(deleted_at=None).select_related("party").first()
-    if found is None:
-        raise UnknownObject(f"record {record_id} is not known here")
-    return found
+    return MIRROR.known(party, record_id)
 
 
 def remove_record(party: Party, record_id: str, now: datetime) -> None:
     """The record itself was wrong. Repeating is harmless."""
-    known = MIRROR.of(party, record_id)
-    if not known.filter(deleted_at=None).update(deleted_at=now) and not known.exists():
-        raise UnknownObject(f"record {record_id} is not known here")
+    MIRROR.remove(party, record_id, now)
 
 
 def canonical_record(record: BilledToUs) -> objects.InvoiceReconciliationRecord:

@@ -22,7 +22,7 @@ from apps.partners.taking import Incoming, Intake, Outcome, Stored, fitting
 
 REMOVED = "REMOVED"
 
-MIRROR = Mirror(LOCATIONS, "vanished_at", location_row)
+MIRROR = Mirror(LOCATIONS, "vanished_at", location_row, "location")
 
 
 def put_locations(partner: Partner, incomings: list[Incoming], now: datetime) -> list[Stored]:

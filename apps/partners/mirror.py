@@ -13,6 +13,7 @@ from django.db import connection, models
 from django.db.models.functions import Upper
 
 from apps.bulk import Upsert
+from apps.ocpi.errors import UnknownObject
 from apps.ocpi.versions import content_hash
 from apps.partners.models import Partner, Party
 from apps.partners.recognition import Kept
@@ -48,11 +49,13 @@ class _Known(NamedTuple):
 
 @dataclass(frozen=True)
 class Mirror:
-    """`gone` names the column that says since when the CPO has it no more; `row` makes the columns of the upsert."""
+    """`gone` names the column that says since when the CPO has it no more; `row` makes the columns of the upsert; `called`
+    is the word for one of them."""
 
     upsert: Upsert
     gone: str
     row: Callable[[Incoming, bytes, datetime], tuple]
+    called: str
 
     def put(self, incomings: list[Incoming], now: datetime) -> list[Told]:
         """Store whole objects, one per key and in key order (decision 18)."""
@@ -80,6 +83,22 @@ class Mirror:
 
     def of(self, party: Party, ocpi_id: str) -> models.QuerySet:
         return self.upsert.model.objects.filter(party=party, ocpi_id__iexact=ocpi_id)
+
+    def known(self, party: Party, ocpi_id: str) -> models.Model:
+        """What the CPO last sent, and has not taken back since; with its party."""
+        found = self.of(party, ocpi_id).filter(**{self.gone: None}).select_related("party").first()
+        if found is None:
+            raise self._unknown(ocpi_id)
+        return found
+
+    def remove(self, party: Party, ocpi_id: str, now: datetime) -> None:
+        """The CPO takes it back. Repeating is harmless; UnknownObject if it was never here."""
+        rows = self.of(party, ocpi_id)
+        if not rows.filter(**{self.gone: None}).update(**{self.gone: now}) and not rows.exists():
+            raise self._unknown(ocpi_id)
+
+    def _unknown(self, ocpi_id: str) -> UnknownObject:
+        return UnknownObject(f"{self.called} {ocpi_id} is not known here")
 
     def vanish(self, partner: Partner, seen: set[Key], now: datetime) -> str:
         """Mark what a complete pull, begun `now`, no longer had (LOC-04, TAR-02); what kept us from it is returned.

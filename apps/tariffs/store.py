@@ -5,7 +5,7 @@ from datetime import datetime
 from apps.bulk import Upsert
 from apps.ocpi import objects, reader
 from apps.ocpi.envelope import encode
-from apps.ocpi.errors import InvalidObject, Problem, UnknownObject
+from apps.ocpi.errors import InvalidObject, Problem
 from apps.ocpi.versions import VERSIONS, Version
 from apps.partners.mirror import Mirror, Told
 from apps.partners.models import Partner, Party
@@ -59,22 +59,17 @@ def _revision(told: Told, now: datetime) -> tuple:
     return told.stored.row, body, version, told.content_hash, incoming.object.last_updated, now
 
 
-MIRROR = Mirror(TARIFFS, "deleted_at", _row)
+MIRROR = Mirror(TARIFFS, "deleted_at", _row, "tariff")
 
 
 def remove_tariff(party: Party, tariff_id: str, now: datetime) -> None:
     """The CPO no longer uses it; what was charged by it is still checked against it (TAR-01). Repeating is harmless."""
-    known = MIRROR.of(party, tariff_id)
-    if not known.filter(deleted_at=None).update(deleted_at=now) and not known.exists():
-        raise UnknownObject(f"tariff {tariff_id} is not known here")
+    MIRROR.remove(party, tariff_id, now)
 
 
 def known_tariff(party: Party, tariff_id: str) -> Tariff:
     """What the CPO last sent, and has not deleted since."""
-    found = MIRROR.of(party, tariff_id).filter(deleted_at=None).select_related("party").first()
-    if found is None:
-        raise UnknownObject(f"tariff {tariff_id} is not known here")
-    return found
+    return MIRROR.known(party, tariff_id)
 
 
 def patched(tariff: Tariff, version: Version, body: bytes) -> bytes:
