@@ -3,15 +3,13 @@
 All commit the record of the exchange with the work, so what we answered is never without what we stored (decision 25).
 """
 
-from http import HTTPStatus
-
 from rest_framework.response import Response
 
 from apps.ocpi import reader
 from apps.ocpi.errors import UnknownObject
 from apps.partners import ourselves
-from apps.partners.receiver import OwnedView, PartnerView
-from apps.partners.taking import Outcome, take
+from apps.partners.receiver import OwnedView, PartnerView, status_of
+from apps.partners.taking import take
 
 from . import commands, intake, store
 
@@ -31,7 +29,7 @@ class Sessions(OwnedView):
     def put(self, request, version, session_id, **owner):
         how = {"owner": self.party, "context": {"method": "PUT", "id": session_id}, "in_hope": self.is_hopeful}
         (taken,) = take(store.INTAKE, self.partner, version, [self.body], self.now, **how)
-        return Response(None, status=status_of(taken.require()))
+        return Response(None, status=status_of(taken.require().outcome))
 
     def patch(self, request, version, session_id, **owner):
         store.take_patch(self.partner, self.party, version, session_id, self.body, self.now)
@@ -50,7 +48,7 @@ class Cdrs(PartnerView):
         how = {"owner": self.speaker, "context": {"method": "POST"}, "in_hope": self.is_hopeful}
         (taken,) = take(intake.INTAKE, self.partner, version, [self.body], self.now, **how)
         location = f"{ourselves.version_url(version)}/cdrs/{taken.require().row}"
-        return Response(None, status=status_of(taken), headers={"Location": location})
+        return Response(None, status=status_of(taken.outcome), headers={"Location": location})
 
 
 class CdrDetail(PartnerView):
@@ -75,7 +73,3 @@ class CommandResults(PartnerView):
         command = commands.answerable(self.partner, kind, reply_key, self.now)
         commands.settle(command, version.read_command_result(self.body).object, self.now)
         return Response(None)
-
-
-def status_of(taken) -> HTTPStatus:
-    return HTTPStatus.CREATED if taken.outcome is Outcome.CREATED else HTTPStatus.OK

@@ -1,13 +1,12 @@
 """Locations, EVSEs and connectors, as CPOs tell us of them (mod_locations, Receiver Interface)."""
 
-from http import HTTPStatus
 from zlib import crc32
 
 from rest_framework.response import Response
 
 from apps.ocpi import objects
 from apps.ocpi.errors import InvalidObject, Problem
-from apps.partners.receiver import OwnedView
+from apps.partners.receiver import OwnedView, status_of
 from apps.partners.taking import Outcome, take
 
 from . import patches, store
@@ -26,8 +25,7 @@ class LocationView(OwnedView):
         return objects.Party(self.party.country_code, self.party.party_id)
 
     def told(self, outcome: Outcome):
-        """Also what is older than ours is told 1000: its sender need not repeat it (trust R7)."""
-        return Response(status=HTTPStatus.CREATED if outcome is Outcome.CREATED else HTTPStatus.OK)
+        return Response(status=status_of(outcome))
 
     def same(self, name: str, said: str, of_url: str) -> None:
         """The object is the one that the URL names (TR-27)."""

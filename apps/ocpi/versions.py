@@ -43,6 +43,7 @@ class Version:
         self.number = number
         self.newer = newer
         self.modules = modules.MODULES[number]
+        self.offered = frozenset(module.identifier for module in self.modules)
         self.commands = differences.COMMANDS
         self.encodes_token = newer is None or newer.newer is None
         self.knows_unknown_token = self.encodes_token
@@ -64,10 +65,6 @@ class Version:
 
     def __str__(self) -> str:
         return self.number
-
-    def offers(self, identifier: str) -> bool:
-        """Whether we serve a module in it."""
-        return any(module.identifier == identifier for module in self.modules)
 
     def __repr__(self) -> str:
         return f"Version({self.number!r})"

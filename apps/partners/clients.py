@@ -43,12 +43,12 @@ def told_of(hub: Partner, key: Key) -> objects.ClientInfo:
     return objects.ClientInfo(**said)
 
 
-def put(hub: Partner, version: Version, body: bytes, key: Key, now: datetime) -> bool:
-    """Take what a hub says of a party, whether it is new; InvalidObject if it is not the party of the URL, too."""
+def put(hub: Partner, version: Version, body: bytes, key: Key, now: datetime) -> Outcome:
+    """Take what a hub says of a party; InvalidObject if it is not the party of the URL, too."""
     info = version.read("client_info", body, NOBODY).object
     if key == NO_KEY or key_of(info.country_code, info.party_id) != key:
         raise InvalidObject([Problem("party_id", f"{info.owner} is not the one of the URL")])
-    return _store(hub, info, now).outcome is Outcome.CREATED
+    return _store(hub, info, now).outcome
 
 
 def _store(hub: Partner, info: objects.ClientInfo, now: datetime, body: bytes = b"") -> Taken:

@@ -21,13 +21,14 @@ from rest_framework.views import APIView
 from apps import pace
 from apps.ocpi import envelope, reader
 from apps.ocpi.errors import InvalidObject, MethodNotAllowed, OcpiError, Problem, UnknownObject
+from apps.ocpi.modules import WITHOUT_ROUTING
 from apps.ocpi.versions import Version
 from apps.postgresql.base import is_silent
 
 from . import alarms, clients, credentials, exchanges, handshake, ourselves, quarantine, scope
 from .models import Alarm, CredentialsToken, Exchange, Party
 from .scope import NO_KEY, key_of
-from .taking import NotAtOnce
+from .taking import NotAtOnce, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +72,6 @@ class PartnerView(APIView):
     in_one = False
     is_registration = False
     """Versions and credentials: open to a token A as well, and without routing headers (TR-04, TR-23)."""
-    is_routed = True
-    """Of a functional module: with routing headers (TR-23)."""
     paced_as = "messages"
     """Which of `pace.LIMITS` its calls count for."""
     body_limit = reader.BODY_LIMIT
@@ -179,6 +178,7 @@ class PartnerView(APIView):
             raise MethodNotAllowed(allowed=self.allowed)
         self._check_routing()
         self._check_body()
+        self._check_version()
         self.request = self.initialize_request(self.http_request)
         named = {} if self.version is None else {"version": self.version}
         return handler(self.request, **named, **self.kwargs)
@@ -203,7 +203,7 @@ class PartnerView(APIView):
 
     @property
     def _has_route(self) -> bool:
-        return self.is_routed and not self.is_registration
+        return self.module not in WITHOUT_ROUTING
 
     def _sender_key(self):
         if not self._has_route:
@@ -239,6 +239,11 @@ class PartnerView(APIView):
     def _header(self, name: str) -> str:
         """By its name in WSGI: a dict of all headers by their own names would be made for each request."""
         return self.http_request.META.get(name, "").strip()
+
+    def _check_version(self) -> None:
+        """In a version without the module this is no URL."""
+        if not self.is_registration and self.module not in self.version.offered:
+            raise UnknownObject(f"OCPI {self.version} has no {self.module}")
 
     def _check_body(self) -> None:
         """Judged by its headers, before a byte of it is read (trust S25, S35)."""
@@ -313,7 +318,7 @@ class PartnerView(APIView):
     def _echoed(self) -> dict[str, str]:
         """The ids of the request (TR-22), and who speaks to whom, swapped (TR-23)."""
         echoed = {"X-Request-ID": self.request_id, "X-Correlation-ID": self.correlation_id}
-        if not self._has_route or self.caller is None or self.caller.sender is None:
+        if self.caller is None or self.caller.sender is None:
             return echoed
         return echoed | {
             "OCPI-from-country-code": self.us.country_code,
@@ -427,6 +432,11 @@ def headers_of(error: OcpiError) -> dict[str, str]:
     return {}
 
 
+def status_of(outcome: Outcome) -> HTTPStatus:
+    """201 where the object is new, else 200, also for what is older than ours: nobody need repeat it (TR-07, trust R7)."""
+    return HTTPStatus.CREATED if outcome is Outcome.CREATED else HTTPStatus.OK
+
+
 def unavailable() -> OcpiError:
     return OcpiError("Not available now, try again", http_status=HTTPStatus.SERVICE_UNAVAILABLE, status_code=3000)
 
@@ -435,21 +445,18 @@ class Clients(PartnerView):
     """Parties behind a hub, as it tells of them (mod_hub_client_info, Receiver Interface)."""
 
     module = "hubclientinfo"
-    is_routed = False
 
     def get(self, request, version, country_code, party_id):
-        known = clients.told_of(self._hub(version), key_of(country_code, party_id))
+        known = clients.told_of(self._hub(), key_of(country_code, party_id))
         return Response(version.write("client_info", known))
 
     def put(self, request, version, country_code, party_id):
-        hub = self._hub(version)
-        is_new = clients.put(hub, version, self.body, key_of(country_code, party_id), self.now)
-        return Response(status=HTTPStatus.CREATED if is_new else HTTPStatus.OK)
+        hub = self._hub()
+        outcome = clients.put(hub, version, self.body, key_of(country_code, party_id), self.now)
+        return Response(status=status_of(outcome))
 
-    def _hub(self, version: Version):
-        """The caller, who must be one; in versions without hubs this is no URL."""
-        if not version.has_routing:
-            raise UnknownObject(f"OCPI {version} has no hubclientinfo")
+    def _hub(self):
+        """The caller, who must be one."""
         if not self.partner.is_hub:
             raise OcpiError("Only a hub has parties behind it, and you are none here")
         return self.partner

@@ -1,12 +1,10 @@
 """Tariffs, as CPOs tell us of them (mod_tariffs, Receiver Interface)."""
 
-from http import HTTPStatus
-
 from rest_framework.response import Response
 
 from apps.ocpi.errors import MethodNotAllowed
-from apps.partners.receiver import OwnedView
-from apps.partners.taking import Outcome, take
+from apps.partners.receiver import OwnedView, status_of
+from apps.partners.taking import take
 
 from .store import INTAKE, canonical_tariff, known_tariff, patched, remove_tariff
 
@@ -22,8 +20,7 @@ class Tariffs(OwnedView):
     def put(self, request, version, tariff_id, **owner):
         context = {"method": "PUT", "id": tariff_id}
         (taken,) = take(INTAKE, self.partner, version, [self.body], self.now, owner=self.party, context=context)
-        is_new = taken.require().outcome is Outcome.CREATED
-        return Response(status=HTTPStatus.CREATED if is_new else HTTPStatus.OK)
+        return Response(status=status_of(taken.require().outcome))
 
     def patch(self, request, version, tariff_id, **owner):
         """Only where the version has it (TAR, PATCH of 2.1.1)."""

@@ -33,6 +33,8 @@ class Broken(PartnerView):
 
 
 class Unplugged(PartnerView):
+    module = "cdrs"
+
     def get(self, request, version):
         raise OperationalError("the connection is lost")
 
