@@ -56,7 +56,7 @@ class Offers:
         """By the day that it is there, as a session that begins now would be rated."""
         if self.contract is None:
             return Offer(None, "no contract is named")
-        zone = location.time_zone if location.time_zone in zones.known() else zones.zone_of(location.country)
+        zone = zones.zone_at(location.time_zone, location.country)
         if not zone:
             return Offer(None, "it is not known which day it is there")
         try:

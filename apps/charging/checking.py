@@ -60,7 +60,9 @@ def check_due(now: datetime, limit: int = 1000) -> int:
     found = [(cdr.pk, rule, reason) for cdr in cdrs for rule, reason in judge(Facts(cdr, references.get(cdr.pk)))]
     _write([cdr.pk for cdr in cdrs], found, now)
     with connection.cursor() as cursor:
-        cursor.execute(FINISH, [now, [cdr.pk for cdr in cdrs], [_zone(cdr) for cdr in cdrs]])
+        cursor.execute(
+            FINISH, [now, [cdr.pk for cdr in cdrs], [zones.zone_at(cdr.time_zone, cdr.country) for cdr in cdrs]]
+        )
     return len(cdrs)
 
 
@@ -84,11 +86,6 @@ def _write(ids: list[int], found: list[tuple], now: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(FORGET, [ids, [rule.code for rule in RULES], *keys])
         cursor.execute(WRITE, [now, *keys, *severities, [reason for *_, reason in found]])
-
-
-def _zone(cdr: Cdr) -> str:
-    """A zone that nobody knows is no zone: then the country tells, if it has only one."""
-    return cdr.time_zone if cdr.time_zone in zones.known() else zones.zone_of(cdr.country)
 
 
 def release(finding: Finding, now: datetime) -> None:

@@ -54,6 +54,11 @@ def zone_of(country: str) -> str:
     return ZONE_OF_COUNTRY.get(country.upper(), "")
 
 
+def zone_at(named: str, country: str) -> str:
+    """The zone that is named. One that nobody knows is none: then the country tells, if it has only one."""
+    return named if named in known() else zone_of(country)
+
+
 @cache
 def known() -> frozenset[str]:
     """The zones of the IANA list, of which a location must name one (mod_locations, time_zone)."""

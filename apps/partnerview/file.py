@@ -1,10 +1,8 @@
 """The list as a file for spreadsheets: comma, decimal point, ISO dates, UTF-8 (BIL-103, trust S39)."""
 
-import csv
 from collections.abc import Iterable, Iterator
 
-from apps.billing.exports.cells import cell
-from apps.billing.exports.csv import Echo
+from apps.billing.exports.csv import rows_of
 from apps.partnerview.received import Received
 
 COLUMNS = (
@@ -15,10 +13,7 @@ COLUMNS = (
 
 def write(rows: Iterable[Received]) -> Iterator[str]:
     """A row at a time, under a header."""
-    writer = csv.writer(Echo())
-    yield writer.writerow(COLUMNS)
-    for row in rows:
-        yield writer.writerow([cell(value) for value in _values(row)])
+    return rows_of(COLUMNS, map(_values, rows))
 
 
 def _values(row: Received) -> tuple:

@@ -1,7 +1,7 @@
 """Lines of a month as CSV: comma, decimal point, ISO dates, UTF-8; one row a line, its document's figures beside it."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
 from .cells import cell
@@ -26,10 +26,19 @@ class Echo:
         return text
 
 
+def rows_of(columns: Sequence[str], rows: Iterable[Iterable]) -> Iterator[str]:
+    """Any table, a row at a time, under a header."""
+    writer = csv.writer(Echo())
+    yield writer.writerow(columns)
+    for row in rows:
+        yield writer.writerow([cell(value) for value in row])
+
+
 def write(period: date) -> Iterator[str]:
     """The month's lines, a row at a time, under a header."""
-    writer = csv.writer(Echo())
-    yield writer.writerow(COLUMNS)
-    for line in lines(period):
-        described = describe_document(line.invoice) | describe_line(line)
-        yield writer.writerow([cell(described[column]) for column in COLUMNS])
+    return rows_of(COLUMNS, map(_values, lines(period)))
+
+
+def _values(line) -> Iterator:
+    described = describe_document(line.invoice) | describe_line(line)
+    return (described[column] for column in COLUMNS)
