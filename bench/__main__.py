@@ -16,13 +16,10 @@ SIZES = (5_000, 50_000)
 def main() -> int:
     options = _options()
     os.environ["DATA_DIR"] = str(local.data_dir() / "bench")  # its own database: it is emptied
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emsp.settings")
     started = local.ensure()
     try:
         local.migrate()
-        import django
-
-        django.setup()
+        local.set_up_django()
         measures = _measure(options.size)
     finally:
         local.stop(started)

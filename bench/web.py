@@ -126,9 +126,7 @@ def best_of_rounds(
     return found
 
 
-def checked_run(
-    name: str, url: str, token: str, lines: list[str], folder: Path, number: int, version: str = VERSION
-) -> float:
+def checked_run(name: str, url: str, token: str, lines: list[str], folder: Path, number: int, version: str) -> float:
     before = Cdr.objects.count()
     rate = run(name, url, token, lines, folder, number, version)
     if name == "CDR POST" and Cdr.objects.count() - before < rate * SECONDS * 0.9:

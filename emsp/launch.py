@@ -56,13 +56,17 @@ class Simulated:
         command = [sys.executable, "-m", "apps.simulator", "--data-dir", self.folder, *self.options]
         return Process(self.name, command, log_of(self.name), echo=echo)
 
+    @property
+    def port(self) -> int:
+        """The one that it wrote down; FileNotFoundError before it has."""
+        return json.loads((self.folder / "state.json").read_text())["port"]
+
     def answers(self) -> bool:
-        """Whether it listens at the port it wrote down; any answer is one."""
-        state = self.folder / "state.json"
-        if not state.exists():
+        """Whether it listens at its port; any answer is one."""
+        if not (self.folder / "state.json").exists():
             return False
         with socket.socket() as line:
-            return line.connect_ex((HOST, json.loads(state.read_text())["port"])) == 0
+            return line.connect_ex((HOST, self.port)) == 0
 
 
 @dataclass

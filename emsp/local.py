@@ -238,6 +238,14 @@ def admin_file() -> Path:
     return data_dir() / "admin.txt"
 
 
+def set_up_django() -> None:
+    """In a program of ours. The settings are read only now: whoever starts the platform has chosen its port by then."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emsp.settings")
+    import django
+
+    django.setup()
+
+
 def make_admin() -> str | None:
     """At the first start: a user `admin` who may do everything. Returns the password, which is kept in admin.txt.
 
@@ -245,10 +253,7 @@ def make_admin() -> str | None:
     """
     if has_rows("staff_user"):
         return None
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emsp.settings")
-    import django
-
-    django.setup()
+    set_up_django()
     from django.contrib.auth import get_user_model
     from django.db import transaction
 
@@ -281,12 +286,10 @@ def migrate() -> None:
     stamp, wanted = data_dir() / "migrated", fingerprint()
     if stamp.exists() and stamp.read_text() == wanted:
         return
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emsp.settings")
-    import django
-    from django.core.management import call_command
-
     with locked("migrating"):
-        django.setup()
+        set_up_django()
+        from django.core.management import call_command
+
         call_command("migrate", verbosity=0, interactive=False)
         stamp.write_text(wanted)
 

@@ -5,9 +5,7 @@ reader makes of the same bytes; in the end there are as many objects as were tak
 """
 
 import argparse
-import base64
 import itertools
-import os
 import random
 import sys
 import time
@@ -23,7 +21,7 @@ import msgspec
 from apps.ocpi.errors import InvalidObject
 from apps.ocpi.versions import VERSIONS
 from apps.simulator.wire import encode
-from emsp import launch
+from emsp import launch, local
 from tests.ocpi import bodies
 from tests.ocpi.spoiling import cut, spoiled
 
@@ -93,7 +91,7 @@ class Sender:
     """A partner that speaks for SE*LAD; `taken` counts what it was told is kept, `wrong` is what must not be."""
 
     def __init__(self, site: str, token: str):
-        header = {"Authorization": f"Token {base64.b64encode(token.encode()).decode()}"}
+        header = {"Authorization": VERSIONS["2.2.1"].authorization(token)}
         self.http = httpx.Client(base_url=f"{site}/ocpi/", headers=header, trust_env=False, timeout=60)
         self.outcomes: Counter[str] = Counter()
         self.taken: Counter[str] = Counter()
@@ -196,10 +194,7 @@ def invented(taken: Counter[str]) -> Iterator[str]:
 def main() -> int:
     options = _options()
     with launch.running() as platform:
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emsp.settings")
-        import django  # the settings are read only now: they look for the port that was just chosen
-
-        django.setup()
+        local.set_up_django()
         began = time.monotonic()
         senders = _played(platform.url, options.cases, options.seed)
         taken = sum((sender.taken for sender in senders), Counter())

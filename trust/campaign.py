@@ -1,7 +1,6 @@
 """python -m trust.campaign SEED OUT [GOAL]: one world and its scenarios. OUT holds the rows of the table as JSON."""
 
 import json
-import os
 import random
 import sys
 import time
@@ -25,10 +24,7 @@ def main(seed: int, out: Path, only: str = "") -> int:
 def _campaign(seed: int, out: Path, only: str) -> int:
     found = []
     with launch.running(_operator(seed).simulated) as platform:
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emsp.settings")
-        import django  # the settings are read only now: they look for the port that was just chosen
-
-        django.setup()
+        local.set_up_django()
         for row in _played(platform, seed, only):
             found.append(row)
             out.write_text(json.dumps(found))

@@ -6,7 +6,6 @@ and what is here has to equal both ledgers: nothing lost, nothing invented, noth
 """
 
 import argparse
-import os
 import random
 import sys
 import threading
@@ -25,10 +24,11 @@ A_WEEK = timedelta(days=8)
 """After so long everything is compared as a whole, and not only what changed."""
 
 ROUND_S = 2
+CDRS: dict[str, Any] = {"step": "cdrs", "count": 40, "pull_only": 8}
 STEPS: tuple[dict[str, Any], ...] = (
     {"step": "sessions", "count": 8, "others": 4},
     {"step": "status", "count": 12},
-    {"step": "cdrs", "count": 40, "pull_only": 8},
+    CDRS,
 )
 RARE, OFTEN = 0.01, 0.03
 FAULTS: tuple[dict[str, Any], ...] = (
@@ -67,10 +67,7 @@ def main() -> int:
     options = _options()
     roles = [_role(role, options.seed) for role in (cast.LADDNAT, cast.KUSTEL)]
     with launch.running(*(role.simulated for role in roles)) as platform:
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emsp.settings")
-        import django  # the settings are read only now: they look for the port that was just chosen
-
-        django.setup()
+        local.set_up_django()
         return _told(Day(_opened(platform, roles, options.seed), options.seed), options)
 
 
@@ -133,11 +130,11 @@ class Day:
             raise
 
     def _step(self, operator, step: dict, months: Iterator[str]) -> None:
-        month = {}
-        if step["step"] == "cdrs":
-            month = {"month": next(months), "odd": operator.role.is_odd}
-            self.months[operator.role.name].append(month["month"])
-        operator.do("play", **step, **month)
+        if step is CDRS:
+            self.months[operator.role.name].append(next(months))
+            _send_month(operator, self.months[operator.role.name][-1])
+        else:
+            operator.do("play", **step)
         self.played[step["step"]] += 1
 
     def _disturb(self) -> None:
@@ -158,8 +155,11 @@ class Day:
         """What got no answer is sent again, as an operator does."""
         for operator in self.field.stage.operators:
             for month in self.months[operator.role.name]:
-                how = {"count": 40, "pull_only": 8, "odd": operator.role.is_odd}
-                operator.do("play", step="cdrs", month=month, **how)
+                _send_month(operator, month)
+
+
+def _send_month(operator, month: str) -> None:
+    operator.do("play", **CDRS, month=month, odd=operator.role.is_odd)
 
 
 def _told(day: Day, options: argparse.Namespace) -> int:
@@ -170,7 +170,7 @@ def _told(day: Day, options: argparse.Namespace) -> int:
     day.repeat()
     healing += day.field.heal()
     wrong = [*day.errors, *history.complaints(day.field.stage)]
-    struck = Counter(name for ledger in history.read(day.field.stage) for name in _strikes(ledger))
+    struck = Counter(entry["id"] for ledger in history.read(day.field.stage) for entry in ledger.entries["fault"])
     _say(f"seed {options.seed}: played {', '.join(f'{count} of {step}' for step, count in day.played.items())}")
     _say(f"faults that struck: {', '.join(f'{name} {count}' for name, count in struck.most_common())}")
     _say(
@@ -180,11 +180,6 @@ def _told(day: Day, options: argparse.Namespace) -> int:
         _say(f"  {line}")
     _say(f"{len(wrong)} wrong")
     return int(bool(wrong))
-
-
-def _strikes(ledger) -> Iterator[str]:
-    for entry in ledger.entries["fault"]:
-        yield entry["id"]
 
 
 def _say(text: str) -> None:

@@ -1,11 +1,10 @@
 """python -m emsp.demo [--check [--sabotage N|all]]: the main job with simulated charge point operators, and its proof."""
 
 import argparse
-import os
 import signal
 import sys
 
-from emsp import launch
+from emsp import launch, local
 from emsp.demo import cast
 
 FAULTS = range(1, 9)
@@ -24,10 +23,7 @@ def main() -> int:
 
 def _demo(options: argparse.Namespace) -> int:
     with launch.running(*(role.simulated for role in cast.ROLES)) as platform:
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emsp.settings")
-        import django  # the settings are read only now: they look for the port that was just chosen
-
-        django.setup()
+        local.set_up_django()
         from emsp.demo import theatre
 
         stage = theatre.open_stage(cast.ROLES)

@@ -16,7 +16,7 @@ class OperatorFailed(Exception):
 
 
 class Operator:
-    """One simulated operator in its role; `folder` is the simulator's own: its key and its port are there."""
+    """One simulated operator in its role; `folder` is the simulator's own: its key is there."""
 
     def __init__(self, role: Role):
         self.role = role
@@ -57,11 +57,8 @@ class Operator:
         return state["played"][step]
 
     def _called(self, act: str, body: bytes | None = None) -> dict[str, Any]:
-        url = f"http://127.0.0.1:{self._port()}/control/{act}"
+        url = f"http://127.0.0.1:{self.role.simulated.port}/control/{act}"
         key = {"X-Control-Key": (self.folder / "control.key").read_text().strip()}
         request = urllib.request.Request(url, data=body, headers=key)
         with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310  our own address
             return json.load(answer)
-
-    def _port(self) -> int:
-        return json.loads((self.folder / "state.json").read_text())["port"]

@@ -13,10 +13,7 @@ from emsp.demo import cast
 
 def main() -> int:
     with launch.running(cast.LADDNAT.simulated) as platform:
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emsp.settings")
-        import django
-
-        django.setup()
+        local.set_up_django()
         from django.utils import timezone
 
         from apps.tokens.blocking import block_token, known_by
