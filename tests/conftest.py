@@ -52,6 +52,14 @@ def nobody_has_called_yet():
     PACE.forget()
 
 
+@pytest.fixture
+def site(live_server, settings):
+    """We, over HTTP; partners may be on this machine."""
+    settings.PUBLIC_URL = live_server.url
+    settings.OCPI_PRIVATE_HOSTS = ["127.0.0.1"]
+    return live_server.url
+
+
 @pytest.fixture(autouse=True, scope="session")
 def tables_are_emptied_quickly():
     """Tests that commit are cleaned up by TRUNCATE of all tables: a second each, and sealed ones refuse it. Only what

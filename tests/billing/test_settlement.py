@@ -1,22 +1,19 @@
 """What a CPO says that its invoices are for, over HTTP, and beside our own rows."""
 
-import base64
 import json
 from decimal import Decimal
 
 import httpx
 import pytest
-from django.utils import timezone
 
 from apps.billing.models import BilledToUs, Payable
 from apps.billing.settlement import reconcile
 from apps.charging.intake import INTAKE
 from apps.charging.models import Cdr
 from apps.ocpi.versions import VERSIONS
-from apps.partners import credentials
-from apps.partners.models import CredentialsToken, Quarantined
+from apps.partners.models import Quarantined
 from apps.partners.taking import take
-from tests.partners.mirrors import NOW, example, make_partner
+from tests.partners.mirrors import NOW, example, header_of, make_partner
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PLACE = "invoicereconciliation/SE/LAD/R-1"
@@ -38,8 +35,7 @@ def calls_of(transactional_db, live_server, settings):
     settings.PUBLIC_URL = live_server.url
 
     def calls_of(partner):
-        token = credentials.issue(partner, CredentialsToken.Kind.CREDENTIALS, timezone.now())
-        header = {"Authorization": f"Token {base64.b64encode(token.encode()).decode()}"}
+        header = header_of(partner)
 
         def call(method, path, body=None, version="2.3.0"):
             content = None if body is None else json.dumps(body).encode()

@@ -1,4 +1,3 @@
-import base64
 import copy
 import json
 import threading
@@ -14,9 +13,8 @@ from apps.charging.checking import check_due
 from apps.charging.models import Cdr, Finding, Session
 from apps.charging.store import find_session
 from apps.marks import mark
-from apps.partners import credentials
-from apps.partners.models import CredentialsToken, Exchange, Feed, Partner, Party, Quarantined
-from tests.partners.mirrors import example
+from apps.partners.models import Exchange, Feed, Partner, Party, Quarantined
+from tests.partners.mirrors import example, header_of
 
 from .conftest import CDR, cdr_body, session_body
 from .test_intake import OLD
@@ -33,8 +31,7 @@ def caller(live_server, settings):
     settings.PUBLIC_URL = live_server.url
 
     def caller(partner):
-        token = credentials.issue(partner, CredentialsToken.Kind.CREDENTIALS, timezone.now())
-        header = {"Authorization": f"Token {base64.b64encode(token.encode()).decode()}"}
+        header = header_of(partner)
 
         def call(method, path, body=None, version="2.2.1", **how) -> httpx.Response:
             url = path if path.startswith("http") else f"{live_server.url}/ocpi/{version}/{path}"

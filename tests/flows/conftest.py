@@ -8,13 +8,6 @@ from apps.tokens.models import Token
 
 
 @pytest.fixture
-def site(live_server, settings):
-    settings.PUBLIC_URL = live_server.url
-    settings.OCPI_PRIVATE_HOSTS = ["127.0.0.1"]
-    return live_server.url
-
-
-@pytest.fixture
 def cpo(tmp_path):
     """Of one country, as 2.1.1 has room for."""
     with Simulator(tmp_path, world=World.small().of("SE"), month="2026-10") as simulator:

@@ -1,6 +1,5 @@
 """How often what partners call most asks the database: each statement more is a tenth of the time."""
 
-import base64
 import json
 
 import pytest
@@ -9,10 +8,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.drivers.models import Account, Contract, Driver
-from apps.partners import credentials
-from apps.partners.models import CredentialsToken
 from apps.tokens.models import Token
-from tests.partners.mirrors import example, make_partner
+from tests.partners.mirrors import example, header_of, make_partner
 
 pytestmark = pytest.mark.django_db
 NEWER = "2035-01-01T00:00:00Z"
@@ -21,8 +18,7 @@ NEWER = "2035-01-01T00:00:00Z"
 @pytest.fixture
 def asked(client, db):
     """Call as a partner; the statements that took."""
-    token = credentials.issue(make_partner(), CredentialsToken.Kind.CREDENTIALS, timezone.now())
-    header = f"Token {base64.b64encode(token.encode()).decode()}"
+    header = header_of(make_partner())
 
     def asked(method, path, body=None):
         content = b"" if body is None else json.dumps(body).encode()
@@ -32,7 +28,7 @@ def asked(client, db):
                 f"/ocpi/2.2.1/{path}",
                 content,
                 content_type="application/json",
-                headers={"Authorization": header},
+                headers=header,
             )
         assert answer.json()["status_code"] == 1000, answer.content
         return [query["sql"] for query in queries]

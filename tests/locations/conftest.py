@@ -1,14 +1,9 @@
-import base64
-
 import httpx
 import pytest
-from django.utils import timezone
 
 from apps.locations.store import INTAKE
-from apps.partners import credentials
-from apps.partners.models import CredentialsToken
 from apps.partners.taking import take
-from tests.partners.mirrors import NOW, V221, encoded, make_partner
+from tests.partners.mirrors import NOW, V221, encoded, header_of, make_partner
 
 
 @pytest.fixture
@@ -35,8 +30,7 @@ def put(partner):
 def call(transactional_db, live_server, partner, settings):
     """Calls as the partner makes them, over HTTP; the path is below the version."""
     settings.PUBLIC_URL = live_server.url
-    token = credentials.issue(partner, CredentialsToken.Kind.CREDENTIALS, timezone.now())
-    header = {"Authorization": f"Token {base64.b64encode(token.encode()).decode()}"}
+    header = header_of(partner)
     with httpx.Client(headers=header, trust_env=False) as client:
 
         def call(method, path, body=None, version="2.2.1", request_id="1"):

@@ -20,13 +20,6 @@ LAD = Party("SE", "LAD")
 
 
 @pytest.fixture
-def site(live_server, settings):
-    settings.PUBLIC_URL = live_server.url
-    settings.OCPI_PRIVATE_HOSTS = ["127.0.0.1"]
-    return live_server.url
-
-
-@pytest.fixture
 def version():
     return "2.2.1"
 

@@ -56,14 +56,6 @@ def cpo(tmp_path):
 
 
 @pytest.fixture
-def site(live_server, settings):
-    """We, over HTTP."""
-    settings.PUBLIC_URL = live_server.url
-    settings.OCPI_PRIVATE_HOSTS = ["127.0.0.1"]
-    return live_server.url
-
-
-@pytest.fixture
 def invitation(transactional_db, site):
     """Of the simulated CPO."""
     return handshake.invite("Simulated CPO", LAD, timezone.now(), is_private=True)

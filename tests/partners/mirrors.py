@@ -1,12 +1,16 @@
 """What the tests of mirrored objects share: bodies in three versions, a partner, and a CPO to pull from."""
 
+import base64
 import copy
 import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+from django.utils import timezone
+
 from apps.ocpi.versions import VERSIONS
-from apps.partners.models import Endpoint, Partner, Party
+from apps.partners import credentials
+from apps.partners.models import CredentialsToken, Endpoint, Partner, Party
 from apps.partners.peers import place_of_token
 from apps.partners.sealing import seal
 
@@ -44,6 +48,12 @@ def make_partner(name: str = "Laddnät", *parties: tuple[str, str], **values) ->
     for country_code, party_id in parties or [("SE", "LAD")]:
         Party.objects.create(country_code=country_code, party_id=party_id, partner=partner)
     return partner
+
+
+def header_of(partner: Partner) -> dict[str, str]:
+    """What the partner presents: a new token, spelt as versions since 2.2 want it."""
+    token = credentials.issue(partner, CredentialsToken.Kind.CREDENTIALS, timezone.now())
+    return {"Authorization": f"Token {base64.b64encode(token.encode()).decode()}"}
 
 
 def connect(partner: Partner, base_url: str, *modules: str) -> Partner:

@@ -1,3 +1,3 @@
-from tests.partners.conftest import as_partner, caller, cpo, invitation, make_partner, now, partner, registered, site
+from tests.partners.conftest import as_partner, caller, cpo, invitation, make_partner, now, partner, registered
 
-__all__ = ["as_partner", "caller", "cpo", "invitation", "make_partner", "now", "partner", "registered", "site"]
+__all__ = ["as_partner", "caller", "cpo", "invitation", "make_partner", "now", "partner", "registered"]

@@ -1,14 +1,12 @@
-import base64
 from datetime import timedelta
 
 import httpx
 import pytest
 from django.utils import timezone
 
-from apps.partners import credentials
-from apps.partners.models import CredentialsToken, Party
+from apps.partners.models import Party
 from apps.tokens.models import Authorization, Token
-from tests.partners.mirrors import example
+from tests.partners.mirrors import example, header_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -17,8 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def call(live_server, partner, settings):
     """Calls as the partner makes them, over HTTP."""
     settings.PUBLIC_URL = live_server.url
-    token = credentials.issue(partner, CredentialsToken.Kind.CREDENTIALS, timezone.now())
-    header = {"Authorization": f"Token {base64.b64encode(token.encode()).decode()}"}
+    header = header_of(partner)
     with httpx.Client(headers=header, trust_env=False) as client:
 
         def call(method, path, version="2.2.1", **how):
