@@ -42,6 +42,11 @@ app.conf.beat_schedule = {
         "schedule": crontab(minute="17"),
     },
     "take what was sent of parties approved since": {"task": "emsp.tasks.take_approved", "schedule": 60},
+    "reach parties as agreements say": {"task": "apps.partners.tasks.take_routes", "schedule": crontab(minute="2")},
+    "look again at CDRs that are not as agreed": {
+        "task": "apps.charging.tasks.look_again",
+        "schedule": crontab(hour="2", minute="13"),
+    },
     "forget old messages": {"task": "emsp.tasks.forget", "schedule": crontab(minute="23")},
     "look at the invariants": {
         "task": "emsp.tasks.inspect_invariants",

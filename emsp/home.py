@@ -42,8 +42,9 @@ from apps.charging.models import Cdr, Command, Session
 from apps.drivers.models import Account, Contract, Driver
 from apps.locations.models import Location
 from apps.onboarding.models import Report
+from apps.partners import agreements
 from apps.partners.health import is_silent, with_silent_feeds
-from apps.partners.models import Alarm, CredentialsToken, Exchange, Feed, Partner, Party, Quarantined
+from apps.partners.models import Agreement, Alarm, CredentialsToken, Exchange, Feed, Partner, Party, Quarantined
 from apps.partnerview.models import Link
 from apps.staff.models import User
 from apps.staff.office import MOST_COUNTED, ago, badge, format_html_comma, grouped, may_view, money, url_of
@@ -262,16 +263,20 @@ def partners_waiting(now: datetime) -> Iterator[Need]:
     newest = Max("inbound_tokens__created_at", filter=Q(inbound_tokens__kind=CredentialsToken.Kind.CREDENTIALS))
     claims = Count("claims", filter=Q(claims__partner=None), distinct=True)
     alarms = ArrayAgg("alarms__kind", filter=Q(alarms__id__isnull=False, alarms__settled_at=None), distinct=True)
-    rows = Partner.objects.order_by().annotate(newest=newest, claimed=claims, alarmed=alarms)
-    known = list(rows.values_list("state", "newest", "claimed", "alarmed"))
-    for kind, count in Counter(kind for *_, kinds in known for kind in kinds or ()).items():
+    end = Agreement.objects.filter(agreements.ending(agreements.day_of(now)))
+    ending = Count("agreements", filter=Q(agreements__in=end), distinct=True)
+    rows = Partner.objects.order_by().annotate(newest=newest, claimed=claims, alarmed=alarms, ending=ending)
+    known = list(rows.values_list("state", "newest", "claimed", "alarmed", "ending"))
+    for kind, count in Counter(kind for *_, kinds, _ in known for kind in kinds or ()).items():
         href = url_of(Alarm, settled_at__isempty=1, kind__exact=kind)
         yield Need(count, f"Alarms: {Alarm.Kind(kind).label}", href, "bad")
     ages = [now - at for state, at, *_ in known if state == Partner.State.CONNECTED and at is not None]
     days, kind = (45, "bad") if max(ages, default=timedelta()) > timedelta(days=45) else (30, "odd")
     aged = sum(age > timedelta(days=days) for age in ages)
     yield Need(aged, f"Partners with tokens older than {days} days: renew them", url_of(Partner), kind)
-    claimed = sum(count for _, _, count, _ in known)
+    ending = sum(count for *_, count in known)
+    yield Need(ending, "Agreements that end within a month, and none follows", url_of(Agreement, holds="ending"))
+    claimed = sum(count for _, _, count, *_ in known)
     yield Need(claimed, "Parties that wait to be approved for a partner", url_of(Party, claimed_by__isempty=0))
     invited = sum(state == Partner.State.INVITED for state, *_ in known)
     yield Need(invited, "Invited partners that have not connected yet", url_of(Partner, state__exact="INVITED"), "new")
@@ -421,6 +426,7 @@ NAVIGATION = {
     "Partners": [
         ("Partners", Partner, "hub"),
         ("Parties", Party, "badge"),
+        ("Agreements", Agreement, "contract"),
         ("Readiness reports", Report, "fact_check"),
         ("Links for partners", Link, "share"),
         ("Alarms", Alarm, "notification_important"),

@@ -20,9 +20,10 @@ CHARGING = (
 HEALTH = ("emsp.invariant",)
 TRAIL = ("tokens.authorization", "charging.session", "charging.sessionperiod", "charging.command")
 KEYS = ("api.apikey",)
+AGREEMENTS = ("partners.agreement", "tokens.shownaccount")
 PARTNERS = (
     "partners.partner", "partners.party", "partners.feed", "partners.endpoint", "partners.exchange", "partners.quarantined",
-    "partners.alarm", "partners.client",
+    "partners.alarm", "partners.client", *AGREEMENTS,
     "partners.credentialstoken", "tokens.tokendelivery", "onboarding.report", "onboarding.clearance",
     "partnerview.link",
 )  # fmt: skip
@@ -40,13 +41,13 @@ ROLES: dict[str, dict[str, tuple[str, ...]]] = {
     "operations": {
         "view": (*DRIVERS, *TRAIL, *CHARGING, *PARTNERS, *KEYS, "tariffs.tariffrevision", "billing.payable",
                  "billing.billedtous", *HEALTH),
-        "add": ("partners.partner", "tokens.token", "charging.command", "onboarding.report", "onboarding.clearance",
-                "partnerview.link", *KEYS),
-        "change": ("partners.partner", "partners.party", "partners.feed", "partners.quarantined",
+        "add": ("partners.partner", *AGREEMENTS, "tokens.token", "charging.command", "onboarding.report",
+                "onboarding.clearance", "partnerview.link", *KEYS),
+        "change": ("partners.partner", *AGREEMENTS, "partners.party", "partners.feed", "partners.quarantined",
                    "partners.alarm", "charging.finding", "onboarding.clearance", "partnerview.link", *KEYS),
     },
     "finance": {
-        "view": (*DRIVERS, *CHARGING, *DOCUMENTS, *SALES, *BOOKS, *HEALTH),
+        "view": (*DRIVERS, *CHARGING, *DOCUMENTS, *SALES, *BOOKS, *HEALTH, *AGREEMENTS),
         "add": ("billing.invoicerun", "billing.payment", "billing.plan", "billing.planprice", "billing.vatrate",
                 "billing.legalentity", "billing.taxregistration", "billing.numberseries"),
         "change": ("drivers.account", "drivers.contract", "charging.finding", "billing.plan", "billing.planprice",

@@ -5,7 +5,7 @@ Money and quantities are decimal strings, times are UTC with Z (decision 37).
 
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from apps.charging import checks
@@ -13,6 +13,7 @@ from apps.charging.models import Cdr
 from apps.charging.verdicts import verdicts
 from apps.money import round_money, vat_in_gross, vat_on_net
 from apps.ocpi import objects
+from apps.partners import agreements
 
 from .models import Charge, Netting, Plan
 from .states import State, state_of
@@ -150,12 +151,17 @@ def amounts(charge: Charge) -> dict:
 
 
 def purchase(cdr: Cdr) -> dict | None:
-    """What we owe the CPO for it, once rating has looked at it."""
+    """What we owe the CPO for it, once rating has looked at it; until when, and until when it may be disputed, where that
+    was agreed."""
     owed = getattr(cdr, "payable", None)
     if owed is None:
         return None
     taxes = None if cdr.cost_taxes is None else plain(cdr.cost_taxes)
-    return {"net": plain(owed.net), "currency": owed.currency, "taxes_sent": taxes, "is_accepted": owed.is_accepted}
+    to_pay, to_dispute = agreements.terms_of(cdr.party, cdr.started_at)
+    days = {"due_on": to_pay if owed.is_accepted else None, "disputable_until": to_dispute}
+    last_days = {name: iso(agreements.last_day(cdr.received_at, count)) for name, count in days.items()}
+    told = {"net": plain(owed.net), "currency": owed.currency, "taxes_sent": taxes, "is_accepted": owed.is_accepted}
+    return told | last_days
 
 
 def taken_back_by(cdr: Cdr) -> str | None:
@@ -166,6 +172,10 @@ def taken_back_by(cdr: Cdr) -> str | None:
 def netted_at(cdr: Cdr) -> str | None:
     pair = Netting.objects.filter(original=cdr).first() or Netting.objects.filter(credit=cdr).first()
     return utc(pair.netted_at) if pair else None
+
+
+def iso(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
 
 
 def utc(moment: datetime | None) -> str | None:
@@ -253,6 +263,7 @@ def _owed(owed: dict | None) -> str:
         return "  not looked at yet"
     taxes = "not told" if owed["taxes_sent"] is None else owed["taxes_sent"]
     verdict = "accepted" if owed["is_accepted"] else "not accepted"
-    return (
-        f"  owed {owed['net']} {owed['currency']} net, {verdict} (taxes on the CDR: {taxes}, not owed to the operator)"
-    )
+    due = f", due on {owed['due_on']}" if owed["due_on"] else ""
+    dispute = f", may be disputed until {owed['disputable_until']}" if owed["disputable_until"] else ""
+    net = f"{owed['net']} {owed['currency']} net"
+    return f"  owed {net}, {verdict}{due}{dispute} (taxes on the CDR: {taxes}, not owed to the operator)"

@@ -1,13 +1,17 @@
 """Running the checks over CDRs that are due: new ones, and those about which we learnt something (BIL-34)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
 from apps.charging import zones
-from apps.charging.checks import RULES, Facts, Reference, judge
+from apps.charging.checks import AGREED, RULES, Facts, Reference, judge
 from apps.charging.models import Cdr, Finding
 from apps.charging.verdicts import why_not_released
+from apps.partners import agreements
+
+LOOKED_AT_FOR = timedelta(days=90)
+"""How long after it came a CDR is looked at again by itself (BIL-34)."""
 
 REFERENCES = """
 SELECT told.id, original.id IS NOT NULL, coalesce(original.is_credit, false), earlier.ocpi_id, foreigner.name
@@ -21,6 +25,22 @@ LEFT JOIN LATERAL (
     WHERE party.id <> told.party_id LIMIT 1
 ) foreigner ON true
 WHERE told.id = ANY(%s)
+"""
+
+SESSIONS = """
+SELECT told.id FROM charging_cdr told
+JOIN charging_session session ON session.party_id = told.party_id AND upper(session.ocpi_id) = upper(told.session_id)
+WHERE told.id = ANY(%s)
+"""
+
+LOOK_AGAIN = """
+UPDATE charging_cdr SET checked_at = NULL WHERE id IN (
+    SELECT cdr.id FROM charging_cdr cdr
+    WHERE cdr.party_id IN (SELECT party_id FROM partners_agreement) AND cdr.received_at > %(since)s
+        AND cdr.checked_at IS NOT NULL
+        AND EXISTS (SELECT FROM charging_finding finding WHERE finding.cdr_id = cdr.id AND finding.code = ANY(%(codes)s))
+    ORDER BY cdr.id FOR NO KEY UPDATE SKIP LOCKED
+)
 """
 
 WRITE = """
@@ -54,10 +74,7 @@ def check_due(now: datetime, limit: int = 1000) -> int:
     May run at once in several workers, and again at any time: the findings of a CDR are replaced, one row per rule.
     """
     cdrs = list(_due(limit))
-    references = _references(
-        [cdr.pk for cdr in cdrs if cdr.is_credit and cdr.credits_id is None and cdr.credit_reference_id]
-    )
-    found = [(cdr.pk, rule, reason) for cdr in cdrs for rule, reason in judge(Facts(cdr, references.get(cdr.pk)))]
+    found = [(facts.cdr.pk, rule, reason) for facts in _facts(cdrs) for rule, reason in judge(facts)]
     _write([cdr.pk for cdr in cdrs], found, now)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -69,15 +86,26 @@ def check_due(now: datetime, limit: int = 1000) -> int:
 def _due(limit: int):
     due = Cdr.objects.filter(checked_at=None).order_by("pk")
     related = due.select_related("party", "token__contract__driver", "authorization", "credits")
+    related = related.prefetch_related("party__agreements")
     return related.select_for_update(skip_locked=True, of=("self",), no_key=True)[:limit]
 
 
-def _references(ids: list[int]) -> dict[int, Reference]:
+def _facts(cdrs: list[Cdr]) -> list[Facts]:
+    agreed = {cdr.pk: agreements.begun(cdr.party.agreements.all(), agreements.day_of(cdr.started_at)) for cdr in cdrs}
+    unlinked = [cdr.pk for cdr in cdrs if cdr.is_credit and cdr.credits_id is None and cdr.credit_reference_id]
+    references = {pk: Reference(*found) for pk, *found in _rows(REFERENCES, unlinked)}
+    expected = [cdr.pk for cdr in cdrs if (agreement := agreed[cdr.pk]) and agreement.sends_sessions]
+    told = {pk for (pk,) in _rows(SESSIONS, expected)}
+    return [Facts(cdr, references.get(cdr.pk), agreed[cdr.pk], cdr.pk in told) for cdr in cdrs]
+
+
+def _rows(statement: str, ids: list[int]) -> list[tuple]:
+    """What a statement over these CDRs finds; it is not asked about none."""
     if not ids:
-        return {}
+        return []
     with connection.cursor() as cursor:
-        cursor.execute(REFERENCES, [ids])
-        return {pk: Reference(*found) for pk, *found in cursor.fetchall()}
+        cursor.execute(statement, [ids])
+        return cursor.fetchall()
 
 
 def _write(ids: list[int], found: list[tuple], now: datetime) -> None:
@@ -86,6 +114,13 @@ def _write(ids: list[int], found: list[tuple], now: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(FORGET, [ids, [rule.code for rule in RULES], *keys])
         cursor.execute(WRITE, [now, *keys, *severities, [reason for *_, reason in found]])
+
+
+def look_again(now: datetime) -> int:
+    """Make checks due of the CDRs that were not as agreed: the agreement may be another by now (BIL-34). How many."""
+    with connection.cursor() as cursor:
+        cursor.execute(LOOK_AGAIN, {"since": now - LOOKED_AT_FOR, "codes": list(AGREED)})
+        return cursor.rowcount
 
 
 def release(finding: Finding, now: datetime) -> None:

@@ -16,6 +16,8 @@ from apps.charging.models import Cdr, Finding
 from apps.ocpi import objects, vocabulary
 from apps.ocpi.errors import InvalidObject
 from apps.ocpi.versions import VERSIONS
+from apps.partners import agreements
+from apps.partners.models import Agreement
 from apps.tokens.cards import ALWAYS_ASKED
 from apps.tokens.models import Authorization, Token
 
@@ -42,10 +44,18 @@ class Reference(NamedTuple):
 
 @dataclass(frozen=True)
 class Facts:
-    """What the rules look at. `object` is what the CPO sent, None if we cannot read it any more."""
+    """What the rules look at. `object` is what the CPO sent, None if we cannot read it any more. `agreement` is the last
+    with its party that had begun when charging did; `agreed` is it while it holds."""
 
     cdr: Cdr
     reference: Reference | None = None
+    agreement: Agreement | None = None
+    has_session: bool = False
+
+    @cached_property
+    def agreed(self) -> Agreement | None:
+        holds = self.agreement is not None and self.agreement.holds_on(agreements.day_of(self.cdr.started_at))
+        return self.agreement if holds else None
 
     @cached_property
     def object(self) -> objects.Cdr | None:
@@ -125,11 +135,14 @@ def _ends(token: Token) -> list[tuple[str, datetime | None]]:
     ]
 
 
-def tariff_in_another_currency(facts: Facts) -> str:
-    """Nobody can tell what the amounts are then."""
-    cdr = facts.object
-    others = sorted({tariff.currency for tariff in cdr.tariffs} - {cdr.currency}) if cdr else ()
-    return f"is in {cdr.currency}, its tariff in {', '.join(others)}" if others else ""
+def in_another_currency(facts: Facts) -> str:
+    """Than its own tariff, so that nobody can tell what the amounts are; or than we agreed on."""
+    cdr, agreed = facts.object, facts.agreed
+    tariffs = sorted({tariff.currency for tariff in cdr.tariffs} - {cdr.currency}) if cdr else []
+    expected = [f"its tariff in {', '.join(tariffs)}"] if tariffs else []
+    if agreed and agreed.currency not in ("", facts.cdr.currency):
+        expected.append(f"agreed is {agreed.currency}")
+    return f"is in {facts.cdr.currency}, {' and '.join(expected)}" if expected else ""
 
 
 def components_do_not_add_up(facts: Facts) -> str:
@@ -241,6 +254,46 @@ def drivers_own_electricity(facts: Facts) -> str:
     return "charged at home: the driver is to be compensated" if is_home else ""
 
 
+def nothing_agreed(facts: Facts) -> str:
+    """The agreement had ended. Before the first began, nothing was agreed and nothing is missed."""
+    if facts.agreement is None or facts.agreed:
+        return ""
+    ended, began = facts.agreement.valid_until, agreements.day_of(facts.cdr.started_at)
+    return f"charging began on {began}, the agreement with {facts.cdr.party} ended on {ended}"
+
+
+def sold_by_the_cpo(facts: Facts) -> str:
+    """No revenue of ours (BIL-02), and no purchase."""
+    return _by_model(facts, Agreement.CommercialModel.DISCLOSED_AGENT)
+
+
+def of_our_own_network(facts: Facts) -> str:
+    """Our revenue, but nothing is bought from anybody (BIL-02)."""
+    return _by_model(facts, Agreement.CommercialModel.OWN_NETWORK)
+
+
+def _by_model(facts: Facts, model: Agreement.CommercialModel) -> str:
+    agreed = facts.agreed
+    if agreed is None or agreed.commercial_model != model:
+        return ""
+    return f"{facts.cdr.party}, by the agreement from {agreed.valid_from}: {model.label}"
+
+
+def not_as_agreed(facts: Facts) -> str:
+    """What was agreed that a partner sends, and did not come so. It is a word with the partner, and holds nothing."""
+    cdr, agreed = facts.cdr, facts.agreed
+    if agreed is None:
+        return ""
+    days = (agreements.day_of(cdr.received_at) - agreements.day_of(cdr.ended_at)).days
+    departures = (
+        (agreed.cdr_days is not None and days > agreed.cdr_days, f"came {days} days after charging, agreed {agreed.cdr_days}"),
+        (cdr.is_credit and not agreed.may_credit, "is a credit, agreed are none"),
+        (not (cdr.is_credit or cdr.cost_before_taxes or agreed.may_be_free), "costs nothing, agreed is that none does"),
+        (agreed.sends_sessions and not (cdr.is_credit or facts.has_session), "no session was told of, agreed is that all are"),
+    )  # fmt: skip
+    return "; ".join(reason for is_so, reason in departures if is_so)
+
+
 class Rule(NamedTuple):
     """`title` says in a few words what the code means; `advice` what staff can do about it, if anything."""
 
@@ -268,10 +321,10 @@ RULES = (
     ),
     Rule(
         "V-28",
-        tariff_in_another_currency,
+        in_another_currency,
         HOLD,
         BLOCK,
-        "currency of another tariff",
+        "another currency",
         "The CPO must credit it and send it anew.",
     ),
     Rule("V-35", components_do_not_add_up, WARN, HOLD, "costs do not add up", "Ask the CPO which is right."),
@@ -298,6 +351,17 @@ RULES = (
     Rule("V-43", wrong_reference, BLOCK, BLOCK, "credit that must not be", "The CPO must explain it."),
     Rule("V-46", drivers_own_electricity, HOLD, HOLD, "charged at home", "Pay the driver back; it is no sale to him."),
     Rule(
+        "V-52",
+        nothing_agreed,
+        HOLD,
+        HOLD,
+        "no agreement any more",
+        "Enter the agreement that followed, or release it.",
+    ),
+    Rule("SOLD", sold_by_the_cpo, BLOCK, BLOCK, "not our sale", "Nothing, if the agreement is right."),
+    Rule("OURS", of_our_own_network, INFO, BLOCK, "not our purchase", "Nothing, if the agreement is right."),
+    Rule("DEAL", not_as_agreed, WARN, WARN, "not as agreed", "Tell the CPO, or change what is agreed."),
+    Rule(
         "ENUM",
         unknown_money_words,
         HOLD,
@@ -307,6 +371,9 @@ RULES = (
     ),
 )
 """The defaults of the billing rules. V-21 may be disputed, so it is not paid for before somebody looked."""
+
+AGREED = ("V-28", "V-52", "SOLD", "OURS", "DEAL")
+"""What an agreement that is entered or changed may let go, or a session that comes after its CDR."""
 
 BY_CODE = {rule.code: rule for rule in RULES}
 

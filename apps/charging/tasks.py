@@ -29,6 +29,15 @@ def sweep_cdrs(**_future) -> int:
 
 
 @shared_task
+def look_again(**_future) -> int:
+    """Every night, and rung by whoever changes an agreement."""
+    count = checking.look_again(timezone.now())
+    if count:
+        ring(CHECK)
+    return count
+
+
+@shared_task
 def pull_due(**_future) -> dict:
     """Every minute, and rung by whoever misses something or connects a partner."""
     now = timezone.now()

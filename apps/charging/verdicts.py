@@ -52,8 +52,9 @@ def verdict(finding: Finding, cdr: Cdr) -> Verdict:
 def why_not_released(finding: Finding, cdr: Cdr) -> str:
     """What keeps staff from letting it pass; empty if nothing does."""
     if finding.driver_severity == Finding.Severity.BLOCK:
-        return f"{finding.code} blocks the CDR: it is not billed; the CPO must credit it"
-    if max(finding.driver_severity, finding.cpo_severity) < Finding.Severity.HOLD:
+        rule = BY_CODE.get(finding.code)
+        return f"{finding.code} blocks the CDR: it is not billed. {rule.advice if rule else ''}".strip()
+    if Finding.Severity.HOLD not in (finding.driver_severity, finding.cpo_severity):
         return f"{finding.code} holds nothing"
     if finding.code == "V-20" and cdr.contract_id is None:
         return "nobody could be billed: attach the card to a contract first"

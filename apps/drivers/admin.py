@@ -307,7 +307,7 @@ class DriverAdmin(Page):
 
 
 def said_of_partners(blocked: Driver | Token) -> str:
-    known, listening = known_by(blocked)
+    known, listening = known_by(blocked, timezone.now())
     if not listening:
         return "No partner keeps a copy of our cards."
     return f"Known by {known} of {listening} partner{'' if listening == 1 else 's'}."

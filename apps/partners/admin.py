@@ -11,6 +11,7 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 from apps import marks
+from apps.charging.models import Cdr, Finding
 from apps.ocpi import objects
 from apps.ocpi.errors import InvalidObject, OcpiError, PeerFailed
 from apps.onboarding import live, readiness
@@ -42,13 +43,14 @@ from apps.staff.office import (
     url_of,
 )
 from apps.tokens.announcing import enlist
+from apps.tokens.models import ShownAccount
 from apps.work import ring
 from emsp.intakes import INTAKES
 
-from . import alarms, handshake, pull, quarantine, quirks, scope
+from . import agreements, alarms, handshake, pull, quarantine, quirks, scope
 from .forms import ConnectForm, InviteForm, MendForm, PresetForm, PullForm
 from .health import is_silent, with_silent_feeds
-from .models import Alarm, Client, CredentialsToken, Endpoint, Exchange, Feed, Partner, Party, Quarantined
+from .models import Agreement, Alarm, Client, CredentialsToken, Endpoint, Exchange, Feed, Partner, Party, Quarantined
 
 CLIENT_STATES = {"CONNECTED": "good", "OFFLINE": "bad", "PLANNED": "new", "SUSPENDED": "bad"}
 STATES = {"CONNECTED": "good", "INVITED": "new", "DISCONNECTED": "bad"}
@@ -445,6 +447,14 @@ class PartyAdmin(Page):
     autocomplete_fields = ["partner"]
     actions_detail = ["approve", "reject"]
 
+    def get_readonly_fields(self, request, obj=None):
+        """While an agreement names the connection, it is changed there."""
+        is_agreed = obj and obj.agreements.filter(agreements.holding(agreements.day_of(timezone.now()))).exists()
+        return [*super().get_readonly_fields(request, obj), *(["partner"] if is_agreed else [])]
+
+    def get_tables(self, request, party):
+        yield agreements_table(party)
+
     def has_add_permission(self, request, obj=None):
         """Parties come with invitations and handshakes."""
         return False
@@ -474,6 +484,107 @@ class PartyAdmin(Page):
         except ValueError as error:
             raise Refused(str(error)) from error
         return f"The claim on {party} is rejected."
+
+
+def agreements_table(party: Party) -> Table:
+    today = agreements.day_of(timezone.now())
+    rows = (
+        [
+            link(row, row.valid_from), row.valid_until or "–", validity(row, today), row.partner.name,
+            row.get_commercial_model_display(), row.currency or "any",
+        ]
+        for row in party.agreements.select_related("party", "partner").order_by("-valid_from")[:20]
+    )  # fmt: skip
+    headers = ["From", "Until", "", "Reached through", "Who sells", "Currency"]
+    return Table("Agreements", Agreement, headers, rows, empty="None: nothing is expected of it.")
+
+
+def not_as_agreed_table(agreement: Agreement) -> Table:
+    """The last of a month; all of them are on their CDRs' pages."""
+    since = timezone.now() - timedelta(days=30)
+    found = Finding.objects.filter(code="DEAL", cdr__party=agreement.party_id, cdr__received_at__gt=since)
+    rows = (
+        [link(one.cdr, one.cdr.ocpi_id), moment(one.cdr.received_at), one.reason]
+        for one in found.select_related("cdr__party").order_by("-cdr__received_at", "-cdr")[:11]
+    )
+    title = f"CDRs that came not as agreed, of the last 30 days: {found[:1000].count()}"
+    return Table(title, Finding, ["CDR", "Came", "What"], rows, url_of(Cdr, party=agreement.party_id))
+
+
+def validity(agreement: Agreement, today) -> str:
+    if agreement.holds_on(today):
+        return badge("holds", "good")
+    return badge("ended") if agreement.valid_from <= today else badge("to come", "new")
+
+
+class ShownAccountInline(Rows):
+    """Only of use where the agreement says that it sees those of some accounts alone."""
+
+    model = ShownAccount
+    can_delete = True
+    autocomplete_fields = ["account"]
+
+    def has_delete_permission(self, request, obj=None):
+        """To take one out is to change the agreement, and is kept as such."""
+        return self.has_change_permission(request, obj)
+
+
+class HoldsFilter(Conditions):
+    title = "holds"
+    parameter_name = "holds"
+    conditions = {
+        "now": ("today", lambda: agreements.holding(agreements.day_of(timezone.now()))),
+        "ending": ("ends within a month", lambda: agreements.ending(agreements.day_of(timezone.now()))),
+    }
+
+
+@admin.register(Agreement)
+class AgreementAdmin(Page):
+    """What we and a party agreed on, with its days (BIL-02)."""
+
+    list_display = [
+        "party",
+        "valid_from",
+        "valid_until",
+        "holds",
+        "partner",
+        "commercial_model",
+        "currency",
+        "payment_days",
+    ]
+    list_filter = [HoldsFilter, "commercial_model", "partner"]
+    list_select_related = ["party", "partner"]
+    search_fields = ["party__party_id__iexact", "party__name", "partner__name"]
+    search_help_text = "Party id, name of the party or partner"
+    autocomplete_fields = ["party", "partner"]
+    readonly_fields = ["holds"]
+    fieldsets = [
+        (None, {"fields": [("partner", "party"), ("valid_from", "valid_until", "holds")]}),
+        ("Money", {"fields": [("commercial_model", "currency"), ("payment_days", "dispute_days")]}),
+        ("What to expect", {
+            "fields": [("sends_sessions", "may_credit", "may_be_free"), "cdr_days"],
+            "description": "What comes otherwise is marked DEAL on the CDR's page, and billed and paid all the same.",
+        }),
+        ("Our cards", {"fields": ["cards"]}),
+    ]  # fmt: skip
+    inlines = [ShownAccountInline]
+
+    @display(description="Holds")
+    def holds(self, agreement):
+        return validity(agreement, agreements.day_of(timezone.now())) if agreement.pk else "–"
+
+    def get_readonly_fields(self, request, obj=None):
+        """Whom it is with is what it is; another party needs another agreement."""
+        return [*super().get_readonly_fields(request, obj), *(["party"] if obj else [])]
+
+    def save_model(self, request, obj, form, change):
+        super().save_model(request, obj, form, change)
+        agreements.take_routes(timezone.now())
+        ring("apps.charging.tasks.look_again")
+        ring("apps.tokens.tasks.enlist_tokens")
+
+    def get_tables(self, request, agreement):
+        yield not_as_agreed_table(agreement)
 
 
 @admin.register(Alarm)

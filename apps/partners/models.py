@@ -1,9 +1,15 @@
+from datetime import date
+
 import pghistory
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import RangeBoundary, RangeOperators
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Upper
 
+from apps.postgresql.validity import Validity
 from apps.work import Due
 
 from .quirks import Quirks
@@ -106,6 +112,114 @@ class Party(models.Model):
 
     def __str__(self) -> str:
         return f"{self.country_code}*{self.party_id}"
+
+
+def _days(name: str, help_text: str) -> models.PositiveSmallIntegerField:
+    return models.PositiveSmallIntegerField(name, null=True, blank=True, help_text=help_text)
+
+
+@pghistory.track()
+class Agreement(models.Model):
+    """What we and a party agreed on, from a day until before another (BIL-02).
+
+    Days are those of the office's time zone. `partner` is the connection by which the party is reached meanwhile, of
+    several that lead to it (trust S17, decision 16). What a CDR is under was agreed on the day its charging began.
+    """
+
+    class CommercialModel(models.TextChoices):
+        RESELLER = "reseller", "we buy from it and sell to the driver"
+        DISCLOSED_AGENT = "disclosed_agent", "it sells to the driver itself, we are its agent"
+        OWN_NETWORK = "own_network", "it is ourselves: we sell and buy nothing"
+
+    class Cards(models.TextChoices):
+        ALL = "all", "all"
+        NAMED = "named", "those of the accounts below"
+        NONE = "none", "none"
+
+    party = models.ForeignKey(Party, models.PROTECT, related_name="agreements", db_index=False)
+    partner = models.ForeignKey(
+        Partner,
+        models.PROTECT,
+        related_name="agreements",
+        verbose_name="reached through",
+        help_text="The connection, direct or of a hub, that alone writes for it and is written to (S17).",
+    )
+    valid_from = models.DateField()
+    valid_until = models.DateField(null=True, blank=True, help_text="The first day it no longer holds.")
+    commercial_model = models.CharField(
+        max_length=15,
+        choices=CommercialModel.choices,
+        default=CommercialModel.RESELLER,
+        help_text="Only what we sell is billed to the driver, only what we buy is owed to the CPO (BIL-02).",
+    )
+    currency = models.CharField(
+        max_length=3, blank=True, help_text="ISO 4217; a CDR in another is held (V-28). Empty: any."
+    )
+    payment_days = _days(
+        "days to pay", "What we owe is due so many days after its CDR or invoice came. Empty: not agreed."
+    )
+    dispute_days = _days(
+        "days to dispute", "A CDR may be disputed up to so many days after it came (BIL-40). Empty: not agreed."
+    )
+    sends_sessions = models.BooleanField(
+        "sessions",
+        default=False,
+        help_text="It tells of every session; a CDR of one that it did not tell of is marked.",
+    )
+    may_credit = models.BooleanField("credits", default=True, help_text="Credit CDRs may come; else they are marked.")
+    may_be_free = models.BooleanField(
+        "CDRs that cost nothing", default=True, help_text="They may come; else they are marked."
+    )
+    cdr_days = _days(
+        "CDRs within days", "A CDR that comes later than so many days after charging is marked. Empty: any time."
+    )
+
+    cards = models.CharField(
+        "sees of our cards",
+        max_length=5,
+        choices=Cards.choices,
+        default=Cards.ALL,
+        help_text="Others are unknown to it, and those it was told of before are taken back (S18).",
+    )
+
+    class Meta:
+        ordering = ["party", "-valid_from"]
+        constraints = [
+            ExclusionConstraint(
+                name="agreement_one_of_a_party_at_a_time",
+                expressions=[
+                    ("party", RangeOperators.EQUAL),
+                    (Validity("valid_from", "valid_until", RangeBoundary()), RangeOperators.OVERLAPS),
+                ],
+                violation_error_message="Another agreement with this party holds in that time.",
+            ),
+            models.CheckConstraint(
+                condition=Q(valid_until=None) | Q(valid_until__gt=F("valid_from")),
+                name="agreement_ends_after_it_begins",
+                violation_error_message="It must hold for a day at least.",
+            ),
+            models.CheckConstraint(
+                condition=Q(currency="") | Q(currency__regex=r"^[A-Z]{3}$"),
+                name="agreement_currency_is_iso_4217",
+                violation_error_message="A currency is three capital letters (ISO 4217).",
+            ),
+            models.CheckConstraint(
+                condition=Q(commercial_model__in=["reseller", "disclosed_agent", "own_network"]),
+                name="agreement_commercial_model_is_known",
+            ),
+            models.CheckConstraint(condition=Q(cards__in=["all", "named", "none"]), name="agreement_cards_are_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.party} from {self.valid_from}" + (f" until {self.valid_until}" if self.valid_until else "")
+
+    def clean(self) -> None:
+        """What no constraint sees: whoever is said to tell of no sessions cannot be held to it."""
+        if self.sends_sessions and self.partner_id and self.partner.no_sessions:
+            raise ValidationError({"sends_sessions": f"{self.partner} has the quirk that it tells of none."})
+
+    def holds_on(self, day: date) -> bool:
+        return self.valid_from <= day and (self.valid_until is None or day < self.valid_until)
 
 
 class CredentialsToken(models.Model):

@@ -7,7 +7,7 @@ from apps.partnerview.received import Received
 
 COLUMNS = (
     "cdr_id", "party", "state", "since", "why", "received_at", "started_at", "ended_at", "energy_kwh", "currency",
-    "cost_before_taxes",
+    "cost_before_taxes", "due_on", "disputable_until",
 )  # fmt: skip
 
 
@@ -19,5 +19,5 @@ def write(rows: Iterable[Received]) -> Iterator[str]:
 def _values(row: Received) -> tuple:
     return (
         row.cdr_id, row.party, row.state.label, row.since, " ".join(row.why), row.place.at, row.started_at, row.ended_at,
-        row.energy, row.currency, row.cost,
+        row.energy, row.currency, row.cost, row.due_on, row.disputable_until,
     )  # fmt: skip

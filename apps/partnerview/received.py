@@ -7,15 +7,17 @@ Nothing here is of the driver's side: no card, no contract, no plan, no price of
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from heapq import merge
 from itertools import islice
 from typing import NamedTuple
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import Max, Min, Q, QuerySet, TextChoices
 
+from apps.partners import agreements
 from apps.partners.models import Partner, Quarantined
 from apps.partnerview import wording
 
@@ -84,7 +86,8 @@ class Selection:
 class Received(NamedTuple):
     """A CDR as the partner is told of it. Cost is net in the CDR's currency (BIL-01), energy in kWh; of what was refused we
     know neither. `since` is when the state was decided on, `why` says why it is in it, `other` is the CDR that it takes
-    back or is taken back by."""
+    back or is taken back by. `due_on`: when what we accepted is to be paid, `disputable_until`: the last day on which it may
+    be disputed (BIL-40), both by the agreement, in our days."""
 
     place: Place
     state: State
@@ -98,6 +101,8 @@ class Received(NamedTuple):
     cost: Decimal | None
     other: str
     why: tuple[str, ...]
+    due_on: date | None = None
+    disputable_until: date | None = None
 
 
 class Total(NamedTuple):
@@ -132,7 +137,8 @@ def _statement(selection: Selection) -> str:
     return f"""
 SELECT page.id, page.received_at, page.state, coalesce(page.decided_at, page.received_at), page.ocpi_id,
     page.country_code || '*' || page.party_code, page.started_at, page.ended_at, page.energy, page.currency, page.cost,
-    coalesce(original.ocpi_id, credit.ocpi_id, ''), page.credits_id IS NOT NULL, ARRAY(
+    coalesce(original.ocpi_id, credit.ocpi_id, ''), page.credits_id IS NOT NULL,
+    agreement.payment_days, agreement.dispute_days, ARRAY(
         SELECT ARRAY[finding.code, finding.reason] FROM charging_finding finding WHERE finding.cdr_id = page.id
             AND (finding.cpo_severity = 4 OR finding.cpo_severity = 3 AND NOT finding.is_released)
         ORDER BY finding.cpo_severity DESC, finding.code
@@ -152,6 +158,8 @@ FROM (
 ) page
 LEFT JOIN charging_cdr original ON original.id = page.credits_id
 LEFT JOIN charging_cdr credit ON credit.credits_id = page.id
+LEFT JOIN partners_agreement agreement ON agreement.party_id = page.party_id
+    AND {agreements.holds("(page.started_at AT TIME ZONE %(zone)s)::date")}
 ORDER BY page.received_at DESC, page.id DESC
 """
 
@@ -218,14 +226,16 @@ def kept(partner: Partner) -> QuerySet[Quarantined]:
 def _cdrs(selection: Selection, size: int) -> list[Received]:
     with connection.cursor() as cursor:
         bound = selection.bound(of_cdrs=True)
-        cursor.execute(_statement(selection), selection.parameters | bound | {"limit": size})
+        how = selection.parameters | bound | {"limit": size, "zone": settings.TIME_ZONE}
+        cursor.execute(_statement(selection), how)
         return [_cdr(*row) for row in cursor.fetchall()]
 
 
 def _cdr(pk, at, state, since, *told) -> Received:
-    *told, is_credit, findings = told
+    *told, is_credit, to_pay, to_dispute, findings = told
     why = wording.why_held(findings) if state == State.HELD else wording.why_credited(told[-1], is_credit=is_credit)
-    return Received(Place(at, True, pk), State(state), since, *told, why)
+    due_on = agreements.last_day(at, to_pay) if state == State.ACCEPTED else None
+    return Received(Place(at, True, pk), State(state), since, *told, why, due_on, agreements.last_day(at, to_dispute))
 
 
 def _refused(selection: Selection, size: int) -> list[Received]:

@@ -22,6 +22,9 @@ SENTENCES = {
     "V-21": "The card was not valid when charging began",
     "V-43": "Takes back a CDR that is a credit itself, was taken back already, or is not of this party",
     "V-46": "Charged at home, for the driver to be paid back",
+    "V-52": "No agreement was in force when charging began",
+    "SOLD": "You sell to the driver yourself, as agreed, so we do not buy it from you",
+    "OURS": "It is of our own network, as agreed, so nothing is owed for it",
 }
 UNTOLD = "We are looking at it"
 

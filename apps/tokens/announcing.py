@@ -7,11 +7,13 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Greatest
 
+from apps.partners import agreements
 from apps.partners.models import Partner
 from apps.work import ring
 
 from .cards import TOLD
 from .models import Token, TokenDelivery
+from .sight import sees
 
 PUSH = "apps.tokens.tasks.push_tokens"
 
@@ -32,22 +34,27 @@ MAKE_DUE = f"""
 INSERT INTO tokens_tokendelivery AS stored (partner_id, token_id, confirmed_version, attempts, last_error, due_at)
 SELECT partner.id, token.id, 0, 0, '', %(due)s
 FROM tokens_token token CROSS JOIN partners_partner partner
-WHERE token.id = ANY(%(tokens)s) AND token.type = ANY(%(told)s) AND {LISTENING}
+WHERE token.id = ANY(%(tokens)s) AND token.type = ANY(%(told)s) AND {LISTENING} AND (
+    {sees("partner.id")}
+    OR EXISTS (SELECT FROM tokens_tokendelivery told WHERE told.partner_id = partner.id AND told.token_id = token.id))
 ORDER BY token.id, partner.id
 ON CONFLICT (partner_id, token_id) DO UPDATE SET due_at = excluded.due_at, attempts = 0
 """
+
+SEEN = sees("%(partner)s")
 
 ENLIST = f"""
 INSERT INTO tokens_tokendelivery AS stored (partner_id, token_id, confirmed_version, attempts, last_error, due_at)
 SELECT partner.id, token.id, 0, 0, '', %(now)s
 FROM tokens_token token CROSS JOIN partners_partner partner
-WHERE partner.id = %(partner)s AND token.type = ANY(%(told)s) AND {LISTENING} AND NOT EXISTS (
-    SELECT FROM tokens_tokendelivery known WHERE known.partner_id = partner.id AND known.token_id = token.id
-    AND (known.due_at IS NOT NULL OR (known.confirmed_version = token.version
-        AND known.confirmed_at >= coalesce(partner.connected_at, known.confirmed_at))))
+LEFT JOIN tokens_tokendelivery known ON known.partner_id = partner.id AND known.token_id = token.id
+WHERE partner.id = %(partner)s AND token.type = ANY(%(told)s) AND {LISTENING} AND known.due_at IS NULL
+    AND CASE WHEN known.id IS NULL THEN {SEEN} ELSE known.confirmed_version <> token.version
+        OR known.confirmed_at IS NULL OR known.confirmed_at < partner.connected_at OR known.is_withdrawn = {SEEN} END
 ORDER BY token.id
 ON CONFLICT (partner_id, token_id) DO UPDATE SET due_at = excluded.due_at
 """
+"""Also what it knows and sees no longer, or sees again."""
 
 
 @transaction.atomic
@@ -60,19 +67,21 @@ def announce(tokens: Iterable[Token], now: datetime, *, urgent: bool = False) ->
     locked = Token.objects.filter(pk__in=ids).order_by("pk").select_for_update().values_list("pk", flat=True)
     later = F("last_updated") + timedelta(milliseconds=1)
     Token.objects.filter(pk__in=list(locked)).update(version=F("version") + 1, last_updated=Greatest(now, later))
-    introduce(ids, now - BEFORE_ALL_ELSE if urgent else now)
+    introduce(ids, now, urgent=urgent)
 
 
-def introduce(token_ids: Iterable[int], due_at: datetime) -> None:
-    """Make deliveries due, also of tokens that are new and have their first version."""
-    parameters = {"due": due_at, "tokens": list(token_ids), "told": _told()}
+def introduce(token_ids: Iterable[int], now: datetime, *, urgent: bool = False) -> None:
+    """Make deliveries due to whoever sees them, also of tokens that are new and have their first version."""
+    due_at = now - BEFORE_ALL_ELSE if urgent else now
+    parameters = {"due": due_at, "tokens": list(token_ids), "told": _told(), "today": agreements.day_of(now)}
     if parameters["tokens"] and _execute(MAKE_DUE, parameters):
         ring(PUSH)
 
 
 def enlist(partner: Partner, now: datetime) -> int:
     """Make due what a partner lacks: deliveries that never were, and all that it knew before it registered anew."""
-    count = _execute(ENLIST, {"partner": partner.pk, "now": now, "told": _told()})
+    wanted = {"partner": partner.pk, "now": now, "told": _told(), "today": agreements.day_of(now)}
+    count = _execute(ENLIST, wanted)
     if count:
         ring(PUSH)
     return count

@@ -1,6 +1,7 @@
 """May this card charge? Decided, written down and answered in one statement (decision 25): somebody waits in the rain.
 
-Opening hours and the state of the charge point do not count (TOK-06), and nothing is asked of anybody else.
+A card that the partner does not see is as unknown to it as one that there is not (trust S18). Opening hours and the state of
+the charge point do not count (TOK-06), and nothing is asked of anybody else.
 """
 
 import hmac
@@ -14,15 +15,19 @@ from django.utils.crypto import salted_hmac
 
 from apps.bulk import run_prepared
 from apps.ocpi import objects
+from apps.partners.agreements import day_of
 
 from .cards import CARD, Card, describe
 from .models import Authorization, Token
+from .sight import sees
 
 SAME_TAP = timedelta(seconds=30)
 """For how long a repeat of (partner, card, location) is the same act and has the same reference (trust R28)."""
 
+PRESENTED = "upper(token.uid) = upper(%(uid)s) AND token.type = %(type)s"
+
 STATEMENT = f"""
-WITH card AS ({CARD} WHERE upper(token.uid) = upper(%(uid)s) AND token.type = %(type)s),
+WITH card AS ({CARD} WHERE {PRESENTED} AND {sees("%(partner)s", "driver.account_id")}),
 repeated AS (
     SELECT earlier.reference FROM tokens_authorization earlier JOIN card ON card.id = earlier.token_id
     WHERE earlier.partner_id = %(partner)s AND earlier.location_id = %(location)s AND earlier.allowed = 'ALLOWED'
@@ -36,7 +41,9 @@ written AS (
     INSERT INTO tokens_authorization
         (partner_id, token_id, token_uid, token_type, location_id, evse_uids, allowed, reason, reference, at)
     SELECT %(partner)s, card.id, %(uid)s, %(type)s, %(location)s, %(evses)s::jsonb,
-        coalesce(card.verdict[1], 'UNKNOWN'), coalesce(card.verdict[2], 'no such card'),
+        coalesce(card.verdict[1], 'UNKNOWN'), CASE WHEN card.id IS NOT NULL THEN card.verdict[2]
+            WHEN EXISTS (SELECT FROM tokens_token token WHERE {PRESENTED}) THEN 'the partner does not see this card'
+            ELSE 'no such card' END,
         coalesce((SELECT reference FROM repeated), %(reference)s), %(now)s
     FROM (SELECT) AS always LEFT JOIN card ON true
     RETURNING allowed, reason, reference
@@ -97,6 +104,7 @@ def authorize(
         "evses": json.dumps(references.evse_uids if references else []),
         "reference": _reference(partner_id, uid, str(token_type), location, now),
         "now": now,
+        "today": day_of(now),
         "since": now - SAME_TAP,
     }
     ((allowed, reason, reference, *card),) = run_prepared(STATEMENT, parameters)

@@ -5,17 +5,20 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from apps.drivers.models import Driver
+from apps.partners import agreements
 
 from .announcing import LISTENING, announce
 from .cards import TOLD
 from .models import Token
+from .sight import sees
 
 KNOWN_BY = f"""
 SELECT count(*) FILTER (WHERE knows), count(*) FROM (
     SELECT bool_and(coalesce(delivery.confirmed_version = token.version, false)) AS knows
     FROM partners_partner partner CROSS JOIN tokens_token token
     LEFT JOIN tokens_tokendelivery delivery ON delivery.partner_id = partner.id AND delivery.token_id = token.id
-    WHERE token.id = ANY(%s) AND token.type = ANY(%s) AND {LISTENING}
+    WHERE token.id = ANY(%(tokens)s) AND token.type = ANY(%(told)s) AND {LISTENING}
+        AND (delivery.id IS NOT NULL OR {sees("partner.id")})
     GROUP BY partner.id
 ) AS partners
 """
@@ -41,11 +44,12 @@ def unblock_token(token: Token, now: datetime) -> bool:
     return _set_blocked(Token, token, None, now)
 
 
-def known_by(blocked: Driver | Token) -> tuple[int, int]:
-    """How many of the partners we push to know the present state of all these cards: n of m."""
+def known_by(blocked: Driver | Token, now: datetime) -> tuple[int, int]:
+    """How many of the partners we push to, and that see or knew them, know the present state of all these cards: n of m."""
     ids = [token.pk for token in _tokens_of(blocked)]
     with connection.cursor() as cursor:
-        cursor.execute(KNOWN_BY, [ids, [kind.value for kind in TOLD]])
+        told = [kind.value for kind in TOLD]
+        cursor.execute(KNOWN_BY, {"tokens": ids, "told": told, "today": agreements.day_of(now)})
         return cursor.fetchone()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+import msgspec
 from django.db import connection
 
 from apps.ocpi import objects
@@ -82,6 +83,11 @@ def describe(card: Card, us: objects.Party) -> objects.Token:
         language=card.language or None,
         last_updated=card.last_updated,
     )
+
+
+def withdrawn(card: Card, us: objects.Party) -> objects.Token:
+    """The OCPI object for whoever knows the card and no longer sees it: not valid, and to be asked for (TOK-08)."""
+    return msgspec.structs.replace(describe(card, us), valid=False, whitelist=Token.Whitelist.NEVER.value)
 
 
 def shown_as(token: Token) -> objects.PublishTokenType:

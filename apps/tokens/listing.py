@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.core import signing
+from django.db.models import BooleanField, Q
+from django.db.models.expressions import RawSQL
 
 from apps.ocpi.errors import InvalidObject, Problem
 from apps.ocpi.types import read_moment, write_moment
+from apps.partners.agreements import day_of
 
 from .cards import TOLD, Card, cards_of
 from .models import Token
+from .sight import ACCOUNT, sees
 
 MOST = 1000
 DIGITS = 15
@@ -43,7 +47,7 @@ class Page:
 
 def read_page(query: Mapping[str, str], partner_id: int, now: datetime) -> Page:
     asked = _understand(query, partner_id)
-    tokens = _matching(asked)
+    tokens = _matching(asked).filter(_seen_by(partner_id, now))
     total = tokens.count() if asked.total is None else asked.total
     ids = list(_from_there(tokens, asked).values_list("pk", flat=True)[: asked.limit + 1])
     shown, cards = ids[: asked.limit], cards_of(ids[: asked.limit], now)
@@ -58,6 +62,12 @@ def _matching(asked: Asked):
     if asked.date_from:
         tokens = tokens.filter(last_updated__gte=asked.date_from)
     return tokens.filter(last_updated__lt=asked.date_to) if asked.date_to else tokens
+
+
+def _seen_by(partner_id: int, now: datetime) -> Q:
+    """Others are of no concern to it (TOK-01, trust S18)."""
+    seen = sees(f"{partner_id:d}", ACCOUNT.format(card="tokens_token"), f"DATE '{day_of(now)}'")
+    return Q(RawSQL(seen, (), output_field=BooleanField()))  # noqa: S611 - a number and a day of our own
 
 
 def _from_there(tokens, asked: Asked):

@@ -4,8 +4,8 @@ import pghistory
 from django.db import models
 from django.db.models.functions import Upper
 
-from apps.drivers.models import Contract
-from apps.partners.models import Partner
+from apps.drivers.models import Account, Contract
+from apps.partners.models import Agreement, Partner
 from apps.work import Due
 
 
@@ -103,6 +103,13 @@ class TokenDelivery(Due):
     token = models.ForeignKey(Token, models.CASCADE, related_name="deliveries")
     confirmed_version = models.PositiveIntegerField(default=0, editable=False)
     confirmed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    is_withdrawn = models.BooleanField(
+        "taken back",
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text="It was told that the card is not valid, because it sees it no longer.",
+    )
 
     class Meta:
         verbose_name_plural = "token deliveries"
@@ -111,3 +118,19 @@ class TokenDelivery(Due):
 
     def __str__(self) -> str:
         return f"{self.token} at {self.partner}"
+
+
+@pghistory.track(pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())
+class ShownAccount(models.Model):
+    """An account whose cards a party sees, where its agreement says that it sees those of some alone."""
+
+    agreement = models.ForeignKey(Agreement, models.CASCADE, related_name="shown_accounts", db_index=False)
+    account = models.ForeignKey(Account, models.PROTECT, related_name="shown_to")
+
+    class Meta:
+        verbose_name = "account whose cards it sees"
+        verbose_name_plural = "accounts whose cards it sees"
+        constraints = [models.UniqueConstraint(fields=["agreement", "account"], name="shown_account_once")]
+
+    def __str__(self) -> str:
+        return str(self.account)

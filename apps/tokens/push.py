@@ -24,8 +24,9 @@ from apps.partners.peers import endpoint, peer_of
 from apps.work import ring
 
 from .announcing import PUSH, enlist
-from .cards import Card, cards_of, describe
+from .cards import Card, cards_of, describe, withdrawn
 from .models import Token, TokenDelivery
+from .sight import seen_by
 
 BATCH = 50
 LEASE = timedelta(minutes=5)
@@ -90,17 +91,28 @@ def _push_batch(partner: Partner, batch: list[TokenDelivery], now: datetime, us:
         peer, url = peer_of(partner), endpoint(partner, "tokens", "RECEIVER")
     except (OcpiError, PeerFailed) as error:
         return _rest(partner, batch[0], str(error), now)
-    cards, confirmed = cards_of([delivery.token_id for delivery in batch], now), 0
-    for delivery in batch:
+    ids, confirmed = [delivery.token_id for delivery in batch], 0
+    cards, seen = cards_of(ids, now), seen_by(partner.pk, ids, now)
+    for delivery in _worth_telling(batch, seen):
+        is_seen = delivery.token_id in seen
         try:
-            _put(peer, url, partner, cards[delivery.token_id], us)
+            _put(peer, url, partner, cards[delivery.token_id], us, is_seen=is_seen)
         except PeerFailed as error:
             if not _is_about_this_token(error):
                 return confirmed + _rest(partner, delivery, str(error), now)
             _give_up([delivery], str(error), now)
         else:
-            confirmed += confirm(delivery, cards[delivery.token_id].version, now)
+            confirmed += confirm(delivery, cards[delivery.token_id].version, now, is_withdrawn=not is_seen)
     return confirmed
+
+
+def _worth_telling(batch: list[TokenDelivery], seen: set[int]) -> Iterator[TokenDelivery]:
+    """All but cards that the partner does not see and was never told of: of those it learns nothing (trust S18)."""
+    for delivery in batch:
+        if delivery.token_id in seen or delivery.confirmed_version or delivery.attempts > 1:
+            yield delivery
+        else:
+            delivery.delete()
 
 
 def _is_about_this_token(error: PeerFailed) -> bool:
@@ -112,9 +124,10 @@ def _is_about_this_token(error: PeerFailed) -> bool:
     return is_answer and not error.is_of_hub
 
 
-def _put(peer: Peer, url: str, partner: Partner, card: Card, us: objects.Party) -> None:
+def _put(peer: Peer, url: str, partner: Partner, card: Card, us: objects.Party, *, is_seen: bool) -> None:
     version = VERSIONS[partner.version]
-    token = version.write("token", describe(card, us), nulls=partner.nulls)
+    told = describe(card, us) if is_seen else withdrawn(card, us)
+    token = version.write("token", told, nulls=partner.nulls)
     peer.put(url_of(card, url, version, us), token)
 
 
@@ -130,7 +143,7 @@ def url_of(card: Card, url: str, version: Version, us: objects.Party) -> str:
 
 
 @transaction.atomic
-def confirm(delivery: TokenDelivery, version: int, now: datetime) -> bool:
+def confirm(delivery: TokenDelivery, version: int, now: datetime, *, is_withdrawn: bool = False) -> bool:
     """Note what the partner knows now; True if that is the present state.
 
     The delivery is locked before the token's version is read, in a statement of its own: `announce` raises the version
@@ -145,7 +158,7 @@ def confirm(delivery: TokenDelivery, version: int, now: datetime) -> bool:
         return False
     is_current = Token.objects.filter(pk=delivery.token_id, version=version).exists()
     values = held.settled(due_at=None if is_current else held.due_at)
-    row.update(confirmed_version=version, confirmed_at=now, **values)
+    row.update(confirmed_version=version, confirmed_at=now, is_withdrawn=is_withdrawn, **values)
     return is_current
 
 

@@ -14,6 +14,7 @@ from apps.billing import fleet_file, vat
 from apps.billing.enrolment import enrol
 from apps.billing.models import LegalEntity, NumberSeries, Plan, PlanPrice, TaxRegistration, VatRate
 from apps.ocpi.objects import Party
+from apps.partners.models import Agreement, Partner
 from apps.tokens.announcing import announce
 from apps.tokens.blocking import block_token
 from apps.tokens.models import Token
@@ -21,6 +22,7 @@ from apps.tokens.models import Token
 from .world import COMPANY, PLANS, RATES, REGISTRATIONS, SERIES, World
 
 OPENED = date(2020, 1, 1)
+CURRENCIES = {"SE": "SEK", "DE": "EUR"}
 NOTE = "the demo's, nobody looked it up"
 
 
@@ -61,6 +63,13 @@ def make_plans() -> None:
             fee = planned["monthly_fee"] if country == "" else "0"
             numbers = {name: Decimal(price) for name, price in (prices | {"monthly_fee": fee}).items()}
             PlanPrice.objects.get_or_create(plan=plan, country=country, valid_from=OPENED, defaults=numbers)
+
+
+def agree(partner: Partner) -> None:
+    """What the demo's mobility provider agreed with each party of an operator."""
+    for party in partner.parties.all():
+        terms = {"currency": CURRENCIES.get(party.country_code, ""), "payment_days": 30, "dispute_days": 60}
+        Agreement.objects.get_or_create(party=party, valid_from=OPENED, defaults={"partner": partner} | terms)
 
 
 def _withdraw_cards(world: World, now: datetime) -> None:

@@ -111,6 +111,7 @@ def _registered(stage: Stage, operator: Operator) -> str:
     stage.until(partners.exists, f"{role.name} is registered")
     partners.update(pace=PACE)
     partner = partners.get()
+    founding.agree(partner)
     parties = " and ".join(str(party) for party in partner.parties.all())
     return f"{partner} by OCPI {partner.version} as {parties}"
 

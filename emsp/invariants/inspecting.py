@@ -10,6 +10,7 @@ from django.db import connection, transaction
 
 from apps.bulk import as_json
 from apps.money import MINOR_UNITS
+from apps.partners.agreements import day_of
 from apps.tokens.cards import TOLD
 from emsp.models import Invariant
 
@@ -50,7 +51,7 @@ class Found:
 
 def inspect(now: datetime) -> list[Found]:
     """Look at every rule, in a few passes over the tables each. Changes nothing; other work goes on meanwhile."""
-    values = {"now": now, "digits": as_json(MINOR_UNITS), "told": [kind.value for kind in TOLD]}
+    values = {"now": now, "today": day_of(now), "digits": as_json(MINOR_UNITS), "told": [kind.value for kind in TOLD]}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL work_mem = '128MB'")
         return [_look(cursor, rule, values) for rule in RULES]

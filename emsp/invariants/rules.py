@@ -7,6 +7,7 @@ million CDRs cost is a few passes over the tables, never a look at one row after
 from typing import NamedTuple
 
 from apps.tokens.announcing import LISTENING
+from apps.tokens.sight import sees
 
 from .columns import OUT_OF_RANGE
 
@@ -343,6 +344,7 @@ WHERE token.type = ANY(%(told)s) AND {LISTENING} AND (
     delivery.confirmed_version > token.version
     OR delivery.due_at IS NULL AND delivery.confirmed_version < token.version
     OR delivery.id IS NULL AND greatest(token.created_at, partner.connected_at) < %(now)s - interval '2 hours'
+        AND {sees("partner.id")}
 )"""
 """A card that was never told is found by an hourly comparison."""
 

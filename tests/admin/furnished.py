@@ -29,6 +29,7 @@ from apps.partnerview import links
 from apps.tariffs.models import Tariff, TariffRevision
 from apps.tokens.models import Authorization, Token, TokenDelivery
 from emsp.invariants import inspecting
+from tests.partners.agreeing import agree
 
 NOW = datetime(2026, 11, 3, 12, 0, tzinfo=UTC)
 OCTOBER = date(2026, 10, 1)
@@ -150,6 +151,8 @@ def furnish(rows):
         card = make_card(number)
         tell(partner, card, number)
         place(partner.parties.get(), number)
+        days = {"valid_from": date(2100 + number, 1, 1), "valid_until": date(2101 + number, 1, 1)}
+        agree(partner.parties.get(), **days, payment_days=30)
         TokenDelivery.objects.create(partner=partner, token=card, confirmed_version=1)
         own = cdr_body(f"CDR-{number}", card.uid, card.contract.contract_id)
         receive(partner, own, cdr_body(f"STRANGE-{number}", f"DEAD{number}", "XX-YYY-C1"))

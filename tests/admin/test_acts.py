@@ -28,12 +28,13 @@ from apps.charging.models import Command, Finding, Session
 from apps.drivers.models import Account, Contract, Driver
 from apps.locations.models import Connector, Evse
 from apps.partners import exchanges, quirks
-from apps.partners.models import Client, CredentialsToken, Exchange, Feed, Partner, Party, Quarantined
+from apps.partners.models import Agreement, Client, CredentialsToken, Exchange, Feed, Partner, Party, Quarantined
 from apps.partnerview.models import Link
 from apps.staff.models import User
 from apps.staff.office import url_of
 from apps.tokens.models import Token, TokenDelivery
 from tests.admin.furnished import NOW, OCTOBER, bill, cdr_body, found_company, furnish, make_card, make_partner, receive
+from tests.partners.agreeing import agree
 
 pytestmark = pytest.mark.django_db
 DO = {"_form_submitted": "on"}
@@ -691,10 +692,11 @@ def test_needs_lead_to_pages_that_open(admin, stranger, partner):
     VatRate.objects.update(confirmed_at=None)
     Account.objects.create(name="Bygg AB", kind="company", country="SE", currency="SEK")
     make_partner("Later", "LAT", connected=False)
+    agree(partner.parties.get(), valid_until=timezone.localdate() + timedelta(days=9))
 
     needs = admin.get(reverse("admin:index")).context["needs"]
 
-    assert len(needs) == 6
+    assert len(needs) == 7
     for need in needs:
         assert admin.get(need.href).status_code == 200, need
 
@@ -806,3 +808,50 @@ def test_the_quirks_of_a_partner_are_filled_by_what_it_does_and_kept_with_who_di
     partner.refresh_from_db()
     assert (partner.next_pages_at, partner.slash, partner.no_sessions) == ("pages.example", True, False)
     assert partner.feeds.filter(module="sessions").exists()
+
+
+# Agreements
+NO_ROWS = {f"shown_accounts-{name}": count for name, count in {"TOTAL_FORMS": 0, "INITIAL_FORMS": 0}.items()}
+AGREED = {
+    "valid_from": "2026-01-01",
+    "commercial_model": "reseller",
+    "currency": "SEK",
+    "cards": "all",
+    "payment_days": 30,
+}
+
+
+def test_an_agreement_is_entered_with_who_did_it_and_its_connection_is_the_partys_from_then_on(as_role, partner):
+    party, hub = partner.parties.get(), make_partner("Hub", "HUB")
+    operations = as_role("operations")
+    add = reverse("admin:partners_agreement_add")
+    values = AGREED | NO_ROWS | {"party": party.pk, "partner": hub.pk}
+    assert operations.post(add, values).status_code == 302
+    agreement = Agreement.objects.get()
+    party.refresh_from_db()
+    assert (party.partner, agreement.payment_days, agreement.dispute_days) == (hub, 30, None)
+    event = apps.get_model("partners", "AgreementEvent").objects.get(pgh_obj=agreement)
+    assert event.pgh_context.metadata["user"] == User.objects.get(username="operations").pk
+    assert "2026-01-01" in page(operations, url_of(party))
+    assert 'name="partner"' not in page(operations, url_of(party)), "it is changed in the agreement"
+
+    said_again = operations.post(add, values | {"currency": "kr", "payment_days": -1}).content.decode()
+    for words in ("holds in that time", "three capital letters", "greater than or equal to 0"):
+        assert words in said_again
+    assert Agreement.objects.count() == 1
+
+
+def test_accounts_whose_cards_a_party_sees_are_named_and_taken_out_in_its_agreement(as_role, partner, card):
+    agreement = agree(partner.parties.get(), cards="named")
+    operations, url = as_role("operations"), url_of(agreement)
+    row = {"account": card.contract.driver.account.pk, "agreement": agreement.pk}
+    values = AGREED | {"partner": partner.pk, "cards": "named", "shown_accounts-TOTAL_FORMS": 1}
+
+    def post(initial, **more):
+        named = {f"shown_accounts-0-{name}": value for name, value in (row | more).items()}
+        answer = operations.post(url, values | named | {"shown_accounts-INITIAL_FORMS": initial})
+        assert answer.status_code == 302, answer.content.decode()
+        return list(agreement.shown_accounts.values_list("account__name", flat=True))
+
+    assert post(0) == [card.contract.driver.account.name]
+    assert post(1, id=agreement.shown_accounts.get().pk, DELETE="on") == []

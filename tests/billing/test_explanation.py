@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from apps.billing import explanation
 from apps.billing.models import Charge
 from apps.charging.models import Cdr
+from tests.partners.agreeing import agree
 
 from .conftest import NOW, make_plan
 
@@ -66,7 +67,19 @@ def test_an_explanation_says_how_the_amount_came_about(make_driver, charge, rate
     assert {name: sale["vat"][name] for name in ("country", "rate", "net", "vat", "gross")} == {
         "country": "SE", "rate": "25", "net": "46.06", "vat": "11.52", "gross": "57.58",
     }  # fmt: skip
-    assert said["purchase"] == {"net": "31", "currency": "SEK", "taxes_sent": None, "is_accepted": True}
+    assert said["purchase"] == {
+        "net": "31", "currency": "SEK", "taxes_sent": None, "is_accepted": True, "due_on": None, "disputable_until": None,
+    }  # fmt: skip
+
+
+def test_what_was_agreed_says_when_it_is_due_and_until_when_it_may_be_disputed(make_driver, charge, rate):
+    """BIL-40; counted from the day it came."""
+    cdr = charge(make_driver(make_plan()))
+    agree(cdr.party, payment_days=30, dispute_days=60)
+    rate()
+    owed = explanation.explain(Cdr.objects.get())["purchase"]
+    assert (owed["due_on"], owed["disputable_until"]) == ("2026-12-03", "2027-01-02")
+    assert ", due on 2026-12-03, may be disputed until 2027-01-02 (" in run("explain", str(cdr.public_id))
 
 
 def test_an_explanation_in_words(make_driver, charge, rate):

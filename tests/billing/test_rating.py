@@ -10,6 +10,7 @@ from apps.charging import attaching, checking
 from apps.charging.models import Cdr, Finding
 from apps.ocpi.objects import Party
 from apps.tokens.models import Token
+from tests.partners.agreeing import agree
 
 from .conftest import NOW, add_price, make_plan, register
 
@@ -52,6 +53,36 @@ def test_ex_28_what_we_owe_the_operator_is_net_and_apart_from_the_price(make_dri
     owed = Payable.objects.get()
     assert (owed.net, owed.currency, owed.is_accepted) == (Decimal("9.5497"), "EUR", True)
     assert Charge.objects.get().amount == Decimal("11.92")
+
+
+def test_what_the_cpo_sells_itself_is_no_revenue_and_our_own_network_is_no_purchase(
+    make_driver, charge, take_back, rate
+):
+    """BIL-02: who sells is agreed, from a day until another."""
+    card = make_driver(make_plan())
+    cdr = charge(card)
+    agreement = agree(cdr.party, commercial_model="disclosed_agent")
+    rate()
+    assert not Charge.objects.exists()
+    assert (Held.objects.get().code, Held.objects.get().is_final) == ("SOLD", True)
+    assert not Payable.objects.get().is_accepted
+
+    agreement.commercial_model = "own_network"
+    agreement.save()
+    checking.look_again(NOW)
+    rate()
+    assert Charge.objects.get().amount == Decimal("54.90")
+    assert not Held.objects.exists()
+    assert not Payable.objects.get().is_accepted
+
+
+def test_a_credit_of_what_the_cpo_sold_itself_leaves_nothing(make_driver, charge, take_back, rate):
+    cdr = charge(make_driver(make_plan()))
+    agree(cdr.party, commercial_model="disclosed_agent")
+    rate()
+    take_back(cdr)
+    rate()
+    assert (Held.objects.count(), Charge.objects.count(), Payable.objects.filter(is_accepted=True).count()) == (0, 0, 0)
 
 
 def test_ex_29_an_original_and_its_credit_cancel_out(make_driver, charge, take_back, rate):

@@ -1,10 +1,11 @@
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.db import connections
+from django.test.utils import CaptureQueriesContext
 
-from apps.charging.checking import CannotRelease, check_due, hold_again, release
+from apps.charging.checking import LOOKED_AT_FOR, CannotRelease, check_due, hold_again, look_again, release
 from apps.charging.checks import RULES
 from apps.charging.intake import INTAKE
 from apps.charging.models import Cdr, Finding, Standing
@@ -13,8 +14,9 @@ from apps.ocpi.versions import VERSIONS
 from apps.partners.models import Party
 from apps.partners.taking import take
 from apps.tokens.models import Authorization
+from tests.partners.agreeing import agree
 
-from .conftest import NOW, V221, cdr_body, credit_body
+from .conftest import NOW, V221, cdr_body, credit_body, session_body
 
 pytestmark = pytest.mark.django_db
 STARTED = datetime(2026, 10, 19, 8, tzinfo=UTC)
@@ -165,6 +167,85 @@ class TestCosts:
     @pytest.mark.parametrize("cost", [{"excl_vat": 0}, {"excl_vat": 40}])
     def test_v40_free_or_with_a_price(self, cost, token, found):
         assert found(total_cost=cost, total_energy_cost=None) == {}
+
+
+class TestAgreed:
+    """What the agreement of the day on which charging began says."""
+
+    def test_v28_another_currency_than_agreed(self, party, token, found):
+        agree(party, currency="EUR")
+        assert found() == {"V-28": "is in SEK, agreed is EUR"}
+        assert "V-28" not in found(id="CDR-2", currency="EUR")
+
+    def test_any_currency_where_none_is_agreed(self, party, token, found):
+        agree(party)
+        assert found() == {}
+
+    def test_v52_after_the_agreement_ended(self, party, token, found):
+        agree(party, valid_until=date(2026, 10, 19))
+        assert found() == {"V-52": "charging began on 2026-10-19, the agreement with SE*LAD ended on 2026-10-19"}
+        assert found(id="CDR-2", start_date_time="2026-10-18T21:59:00Z") == {}, "still the 18th in Stockholm"
+
+    def test_nothing_is_missed_before_the_first_agreement(self, party, token, found):
+        agree(party, valid_from=date(2026, 10, 20), currency="EUR")
+        assert found() == {}
+
+    def test_who_sells_decides_what_is_billed_and_owed(self, party, token, send_cdr, findings):
+        agreement = agree(party, commercial_model="disclosed_agent", valid_until=date(2026, 10, 19))
+        agree(party, commercial_model="own_network", valid_from=date(2026, 10, 19))
+        agents = findings(send_cdr(id="CDR-2", start_date_time="2026-10-18T08:00:00Z"))["SOLD"]
+        assert (agents.driver_severity, agents.cpo_severity) == (BLOCK, BLOCK)
+        assert (
+            agents.reason
+            == f"SE*LAD, by the agreement from {agreement.valid_from}: it sells to the driver itself, we are its agent"
+        )
+        ours = findings(send_cdr())["OURS"]
+        assert (ours.driver_severity, ours.cpo_severity) == (INFO, BLOCK)
+        for finding in (agents, ours):
+            with pytest.raises(CannotRelease):
+                release(finding, NOW)
+
+    def test_what_comes_otherwise_than_agreed_is_marked_and_holds_nothing(self, party, token, send, findings):
+        agree(party, cdr_days=0, may_be_free=False, may_credit=False, sends_sessions=True)
+        free = cdr_body(id="CDR-2", total_cost={"excl_vat": 0}, total_energy_cost=None)
+        send(cdr_body(), credit_body(), free)
+        said = {cdr.ocpi_id: findings(cdr)["DEAL"] for cdr in Cdr.objects.all()}
+        late, without = "came 1 days after charging, agreed 0", "no session was told of, agreed is that all are"
+        assert {key: finding.reason for key, finding in said.items()} == {
+            "CDR-1": f"{late}; {without}",
+            "CDR-1-C": f"{late}; is a credit, agreed are none",
+            "CDR-2": f"{late}; costs nothing, agreed is that none does; {without}",
+        }
+        assert {(one.driver_severity, one.cpo_severity) for one in said.values()} == {(WARN, WARN)}
+
+    def test_what_comes_as_agreed_is_not_marked(self, party, token, send_session, found):
+        agree(party, cdr_days=1, may_be_free=False, may_credit=False, sends_sessions=True)
+        send_session(session_body(id="s-1"))
+        assert found() == {}
+
+    def test_what_an_agreement_let_go_is_looked_at_again(self, party, token, send_session, send_cdr, findings):
+        agreement = agree(party, currency="EUR", sends_sessions=True)
+        cdr = send_cdr()
+        assert set(findings(cdr)) == {"V-28", "DEAL"}
+        assert (look_again(NOW + LOOKED_AT_FOR), look_again(NOW)) == (0, 1)
+        assert set(findings(cdr)) == {"V-28", "DEAL"}
+
+        agreement.currency = "SEK"
+        agreement.save()
+        send_session(session_body())
+        look_again(NOW)
+        assert findings(cdr) == {}
+        assert look_again(NOW) == 0
+
+    def test_one_statement_asks_what_was_agreed_of_all(self, party, token, send):
+        def statements(*keys):
+            send(*(cdr_body(id=key) for key in keys))
+            with CaptureQueriesContext(connections["default"]) as queries:
+                check_due(NOW)
+            return len(queries)
+
+        agree(party)
+        assert statements("A") == statements(*"BCDEFG")
 
 
 class TestCredits:

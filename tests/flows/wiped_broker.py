@@ -30,7 +30,7 @@ def main() -> int:
         block_token(card, timezone.now())
         wipe()
         tell(platform, signal.SIGCONT)
-        return wait_until_known(card, known_by)
+        return wait_until(lambda: known_by(card, timezone.now()) == (1, 1))
 
 
 def tell(platform: launch.Platform, number: signal.Signals) -> None:
@@ -52,9 +52,9 @@ def wipe() -> None:
     sys.stdout.write(f"messages lost: {lost}\n")
 
 
-def wait_until_known(card, known_by) -> int:
+def wait_until(is_known) -> int:
     began = time.monotonic()
-    while known_by(card) != (1, 1):
+    while not is_known():
         if time.monotonic() - began > 60:
             sys.stdout.write("after a minute the partner still does not know that the card is blocked\n")
             return 1

@@ -4,7 +4,7 @@ import csv
 import io
 import logging
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html import unescape
 
 import pytest
@@ -20,6 +20,7 @@ from apps.partnerview.models import Link
 from apps.partnerview.received import Selection, State
 from emsp.intakes import INTAKES
 from tests.admin.furnished import NOW, cdr_body, make_partner
+from tests.partners.agreeing import agree
 from tests.partnerview.conftest import FORMULA, SENT_BY_EACH, STATES, post
 
 pytestmark = pytest.mark.django_db
@@ -82,6 +83,29 @@ def test_what_staff_mend_is_refused_no_more(two):
     rating.catch_up(NOW)
     totals = {total.state.label: total.count for total in received.totals(Selection(two[0]))}
     assert totals == STATES | {"accepted": 5, "refused": 2}
+
+
+def test_what_was_agreed_tells_when_it_is_due_and_until_when_it_may_be_disputed(two, address, client):
+    agree(two[0].parties.get(), payment_days=30, dispute_days=60)
+    told = {
+        (row["cdr_id"], row["state"]): (row["due_on"], row["disputable_until"])
+        for row in file_of(client, address(two[0]))
+    }
+    assert told["CDR-1", "accepted"] == ("2026-12-03", "2027-01-02")
+    assert told["CDR-STRANGE", "held"] == told["CDR-BACK", "credited"] == ("", "2027-01-02")
+    assert told["CDR-1", "refused"] == ("", "")
+    page = client.get(address(two[0])).content.decode()
+    assert "due 2026-12-03" in page and "may be disputed until 2027-01-02" in page
+    assert {row["due_on"] for row in file_of(client, address(two[1]))} == {""}
+
+
+def test_who_sells_itself_and_who_lost_its_agreement_is_told_so(two, address, client):
+    agree(two[0].parties.get(), commercial_model="disclosed_agent")
+    agree(two[1].parties.get(), valid_until=date(2026, 1, 1))
+    Cdr.objects.update(checked_at=None)
+    rating.catch_up(NOW)
+    assert reasons(client, address(two[0]))["CDR-1", "held"].startswith("You sell to the driver yourself, as agreed")
+    assert "No agreement was in force when charging began." in reasons(client, address(two[1]))["CDR-1", "held"]
 
 
 @pytest.mark.control("S15")

@@ -44,9 +44,9 @@ CONTROLS = {
     "S16": Control("The Location of a CDR is a random UUID"),
     "S17": Control("A platform speaks for the parties whose route it is; nobody takes another's, a hub neither"),
     "S18": Control(
-        "The list of cards is for connected partners",
+        "A partner is told of the cards that it was agreed it sees",
         PARTLY,
-        "every connected partner sees every card until there are agreements (decision 24); there is one eMSP party",
+        "a connection sees what any of its parties may; there is one eMSP party",
     ),
     "S19": Control("An authorisation names no driver; an unknown card is 404 with 2004"),
     "S20": Control("What is checked is the address that is connected to, however it is wrapped"),

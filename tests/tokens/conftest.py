@@ -6,6 +6,8 @@ import pytest
 from apps.drivers.models import Account, Contract, Driver
 from apps.ocpi.objects import Party
 from apps.partners.models import Endpoint, Partner
+from apps.partners.sealing import seal
+from apps.simulator.server import Simulator
 from apps.tokens.models import Token
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -59,3 +61,20 @@ def make_partner(db):
 @pytest.fixture
 def partner(make_partner):
     return make_partner()
+
+
+@pytest.fixture
+def cpo(tmp_path):
+    with Simulator(tmp_path) as simulator:
+        simulator.memory.put(tokens_of_emsp=["we-are-the-emsp_0123456789"])
+        yield simulator
+
+
+@pytest.fixture
+def listener(cpo, make_partner, settings):
+    """The partner that the simulated CPO is, which takes our cards."""
+    settings.OCPI_PRIVATE_HOSTS = ["127.0.0.1"]
+    partner = make_partner("Simulated CPO", f"{cpo.url}/ocpi/2.2.1/tokens", is_private=True)
+    partner.outbound_token = seal("we-are-the-emsp_0123456789", f"partner {partner.pk} outbound_token")
+    partner.save()
+    return partner

@@ -54,14 +54,14 @@ def test_known_by_counts_partners_that_confirmed_every_card(make_partner, make_d
     driver = make_driver()
     cards = [make_token(driver=driver), make_token(driver=driver)]
     block_driver(driver, now)
-    assert known_by(driver) == (0, 2)
+    assert known_by(driver, now) == (0, 2)
     confirm(partner=quick, token=cards[0])
-    assert (known_by(driver), known_by(cards[0])) == ((0, 2), (1, 2))
+    assert (known_by(driver, now), known_by(cards[0], now)) == ((0, 2), (1, 2))
     confirm(partner=quick)
-    assert known_by(driver) == (1, 2)
+    assert known_by(driver, now) == (1, 2)
     unblock_driver(driver, now)
-    assert known_by(driver) == (0, 2)
+    assert known_by(driver, now) == (0, 2)
 
 
 def test_without_partners_or_cards_nobody_needs_to_know(make_driver, now):
-    assert known_by(make_driver()) == (0, 0)
+    assert known_by(make_driver(), now) == (0, 0)

@@ -9,7 +9,8 @@ from apps.billing.models import (
     InvoiceLine,
     Payable,
 )
-from apps.staff.office import Record, badge, link, moment, money, quantity
+from apps.partners import agreements
+from apps.staff.office import Record, badge, day, link, moment, money, quantity
 
 from .months import PeriodFilter
 
@@ -70,14 +71,17 @@ class ChargeAdmin(Record):
 class PayableAdmin(Record):
     """What we owe CPOs, one row per CDR."""
 
-    list_display = ["cdr_link", "partner", "owed", "state", "decided"]
+    list_display = ["cdr_link", "partner", "owed", "state", "due", "disputable", "decided"]
     list_display_links = ["owed"]
     list_filter = ["is_accepted", "currency"]
     list_select_related = ["cdr__party", "cdr__partner"]
     search_fields = ["cdr__ocpi_id__istartswith"]
     search_help_text = "CDR id"
     ordering = ["-pk"]
-    fields = [("cdr_link", "partner"), ("owed", "state", "decided")]
+    fields = [("cdr_link", "partner"), ("owed", "state", "decided"), ("due", "disputable")]
+
+    def get_queryset(self, request):
+        return agreements.with_terms(super().get_queryset(request), "cdr__party", "cdr__started_at")
 
     @display(description="CDR")
     def cdr_link(self, owed):
@@ -94,6 +98,14 @@ class PayableAdmin(Record):
     @display(description="State")
     def state(self, owed):
         return badge("accepted", "good") if owed.is_accepted else badge("held towards the CPO", "bad")
+
+    @display(description="Due on")
+    def due(self, owed):
+        return day(agreements.last_day(owed.cdr.received_at, owed.payment_days if owed.is_accepted else None))
+
+    @display(description="May be disputed until")
+    def disputable(self, owed):
+        return day(agreements.last_day(owed.cdr.received_at, owed.dispute_days))
 
     @display(description="Decided", ordering="decided_at")
     def decided(self, owed):

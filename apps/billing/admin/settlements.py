@@ -7,7 +7,8 @@ from unfold.decorators import display
 from apps.billing import settlement
 from apps.billing.models import BilledToUs, Payable
 from apps.locations.admin import PartyFilter
-from apps.staff.office import Record, Table, badge, moment, money, reading
+from apps.partners import agreements
+from apps.staff.office import Record, Table, badge, day, moment, money, reading
 
 MOST_SHOWN = 100
 
@@ -16,16 +17,17 @@ MOST_SHOWN = 100
 class BilledToUsAdmin(Record):
     """A CPO's invoice as the list of its CDRs, what they come to with us, and what does not fit."""
 
-    list_display = ["invoice_id", "party", "number_of_cdrs", "updated", "state"]
+    list_display = ["invoice_id", "party", "number_of_cdrs", "updated", "due", "state"]
     list_filter = [PartyFilter, ("deleted_at", admin.EmptyFieldListFilter)]
     list_select_related = ["party"]
     search_fields = ["invoice_id__istartswith", "ocpi_id__istartswith"]
     search_help_text = "Invoice, id of the record"
-    fields = [("invoice_id", "party", "ocpi_id"), ("number_of_cdrs", "updated", "state"), "as_sent"]
+    fields = [("invoice_id", "party", "ocpi_id"), ("number_of_cdrs", "updated", "due", "state"), "as_sent"]
 
     def get_queryset(self, request):
         count = Func(F("cdrs"), function="jsonb_array_length", output_field=IntegerField())
-        return super().get_queryset(request).defer("body", "content_hash").annotate(listed=count)
+        rows = super().get_queryset(request).defer("body", "content_hash").annotate(listed=count)
+        return agreements.with_terms(rows, "party", "last_updated")
 
     @display(description="CDRs", ordering="listed")
     def number_of_cdrs(self, record):
@@ -34,6 +36,11 @@ class BilledToUsAdmin(Record):
     @display(description="Last updated", ordering="last_updated")
     def updated(self, record):
         return moment(record.last_updated)
+
+    @display(description="Due on")
+    def due(self, record):
+        """By the date of the record: the invoice itself comes another way."""
+        return day(agreements.last_day(record.last_updated, record.payment_days))
 
     @display(description="State", ordering="deleted_at")
     def state(self, record):

@@ -12,7 +12,7 @@ import pgtrigger.migrations
 from django.conf import settings
 from django.db import migrations, models
 
-import apps.billing.models.validity
+import apps.postgresql.validity
 
 
 class Migration(migrations.Migration):
@@ -610,7 +610,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='subscription',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('contract', '='), (apps.billing.models.validity.Validity('valid_from', 'valid_until', django.contrib.postgres.fields.ranges.RangeBoundary()), '&&')], name='subscription_one_plan_at_a_time'),
+            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('contract', '='), (apps.postgresql.validity.Validity('valid_from', 'valid_until', django.contrib.postgres.fields.ranges.RangeBoundary()), '&&')], name='subscription_one_plan_at_a_time'),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='subscription',
@@ -654,7 +654,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='vatrate',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('country', '='), ('supply', '='), (apps.billing.models.validity.Validity('valid_from', 'valid_until', django.contrib.postgres.fields.ranges.RangeBoundary()), '&&')], name='vat_rate_one_at_a_time'),
+            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('country', '='), ('supply', '='), (apps.postgresql.validity.Validity('valid_from', 'valid_until', django.contrib.postgres.fields.ranges.RangeBoundary()), '&&')], name='vat_rate_one_at_a_time'),
         ),
         migrations.AddConstraint(
             model_name='vatrate',

@@ -5,8 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from apps.drivers.models import Contract
-
-from .validity import Validity
+from apps.postgresql.validity import Validity
 
 PRICE = {"max_digits": 18, "decimal_places": 6, "default": 0}
 

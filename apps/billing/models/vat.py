@@ -4,7 +4,7 @@ from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeBoundary, RangeOperators
 from django.db import models
 
-from .validity import Validity
+from apps.postgresql.validity import Validity
 
 
 @pghistory.track()

@@ -416,8 +416,9 @@ def purchase_table(cdr: Cdr, told: dict) -> Table:
     rows = [] if owed is None else [[
         money(Decimal(owed["net"]), owed["currency"]), owed["taxes_sent"] or "not told",
         badge("accepted", "good") if owed["is_accepted"] else badge("held towards the CPO", "bad"),
+        owed["due_on"] or "–", owed["disputable_until"] or "–",
     ]]  # fmt: skip
-    headers = ["Net, what we owe the CPO", "Taxes it told", "State"]
+    headers = ["Net, what we owe the CPO", "Taxes it told", "State", "Due on", "May be disputed until"]
     return Table("Purchase", Payable, headers, rows, empty="Not decided yet.")
 
 
