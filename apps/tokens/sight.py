@@ -17,13 +17,11 @@ SEES = f"""(
     NOT EXISTS (SELECT FROM partners_agreement WHERE cards <> 'all' OR valid_until IS NOT NULL)
     OR NOT EXISTS (SELECT FROM partners_party party WHERE party.partner_id = {{partner}})
     OR EXISTS (
-        SELECT FROM partners_party party WHERE party.partner_id = {{partner}} AND (
-            NOT EXISTS (
-                SELECT FROM partners_agreement agreement
-                WHERE agreement.party_id = party.id AND agreement.valid_from <= {{today}})
-            OR EXISTS (
-                SELECT FROM partners_agreement agreement
-                WHERE agreement.party_id = party.id AND agreement.cards = 'all' AND {HELD})))
+        SELECT FROM partners_party party WHERE party.partner_id = {{partner}} AND coalesce((
+            SELECT CASE WHEN {HELD} THEN agreement.cards ELSE 'none' END FROM partners_agreement agreement
+            WHERE agreement.party_id = party.id AND agreement.valid_from <= {{today}}
+            ORDER BY agreement.valid_from DESC LIMIT 1
+        ), 'all') = 'all')
     OR {{account}} IN (
         SELECT shown.account_id FROM tokens_shownaccount shown
         JOIN partners_agreement agreement ON agreement.id = shown.agreement_id
