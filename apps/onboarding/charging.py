@@ -16,6 +16,7 @@ from apps.partners.models import Party, Quarantined
 from apps.tokens.cards import Card, cards_of, describe
 from apps.tokens.models import Authorization
 from apps.tokens.push import url_of
+from apps.tokens.sight import seen_by
 
 State = Command.State
 LATELY = timedelta(days=7)
@@ -28,6 +29,8 @@ def card_of(trial: Trial) -> Card:
     pk = trial.report.card_id
     if pk is None:
         raise Untried("No card was named to try it with.")
+    if not seen_by(trial.partner.pk, [pk], trial.clock()):
+        raise Untried("The partner does not see this card, by what was agreed.")
     return cards_of([pk], trial.clock())[pk]
 
 

@@ -11,7 +11,7 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 from apps import marks
-from apps.charging.models import Cdr, Finding
+from apps.charging.models import Finding
 from apps.ocpi import objects
 from apps.ocpi.errors import InvalidObject, OcpiError, PeerFailed
 from apps.onboarding import live, readiness
@@ -127,9 +127,19 @@ class PartnerAdmin(Page):
         "known_cards",
         "live_since",
         "shared",
+        "agreed",
     ]
     fieldsets = [
-        (None, {"fields": [("name", "role"), ("state_badge", "parties_of", "known_cards"), ("live_since", "shared")]}),
+        (
+            None,
+            {
+                "fields": [
+                    ("name", "role", "agreed"),
+                    ("state_badge", "parties_of", "known_cards"),
+                    ("live_since", "shared"),
+                ]
+            },
+        ),
         ("Connection", {"fields": [("version", "versions_url", "connected_at"), ("token_form", "is_private")]}),
         ("Its calls", {"fields": [("pace", "wants_place")]}),
         ("Quirks", {"fields": quirks.NAMES, "description": QUIRKS}),
@@ -183,6 +193,11 @@ class PartnerAdmin(Page):
     @display(description="Its CDRs")
     def shared(self, partner):
         return links_of(partner)
+
+    @display(description="Agreements")
+    def agreed(self, partner):
+        url = url_of(Agreement, partner__id__exact=partner.pk)
+        return format_html('<a class="text-link" href="{}">what was agreed</a>', url)
 
     @once
     def clearances(self, partner):
@@ -505,10 +520,10 @@ def not_as_agreed_table(agreement: Agreement) -> Table:
     found = Finding.objects.filter(code="DEAL", cdr__party=agreement.party_id, cdr__received_at__gt=since)
     rows = (
         [link(one.cdr, one.cdr.ocpi_id), moment(one.cdr.received_at), one.reason]
-        for one in found.select_related("cdr__party").order_by("-cdr__received_at", "-cdr")[:11]
+        for one in found.select_related("cdr__party").order_by("-cdr__received_at", "-cdr")[:20]
     )
     title = f"CDRs that came not as agreed, of the last 30 days: {found[:1000].count()}"
-    return Table(title, Finding, ["CDR", "Came", "What"], rows, url_of(Cdr, party=agreement.party_id))
+    return Table(title, Finding, ["CDR", "Came", "What"], rows)
 
 
 def validity(agreement: Agreement, today) -> str:
@@ -521,6 +536,8 @@ class ShownAccountInline(Rows):
     """Only of use where the agreement says that it sees those of some accounts alone."""
 
     model = ShownAccount
+    verbose_name = "account"
+    hide_title = True
     can_delete = True
     autocomplete_fields = ["account"]
 

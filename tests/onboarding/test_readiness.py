@@ -7,6 +7,7 @@ from apps.onboarding import readiness, sheet
 from apps.onboarding.models import Report
 from apps.partners.models import Partner
 from tests.onboarding.conftest import by_check
+from tests.partners.agreeing import agree
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -94,6 +95,16 @@ def test_a_partner_that_tells_of_no_sessions_lacks_none(cpo, partner, check):
     assert "tells of no sessions" in untried["session"]
     assert (by_check(report, FAILED), report.outcome) == ({}, Report.Outcome.PASSED)
     assert not [request for request in cpo.requests if "/sessions" in request.path]
+
+
+@pytest.mark.control("S18")
+def test_a_card_that_the_partner_does_not_see_is_not_tried_with_it(cpo, partner, check):
+    for party in partner.parties.all():
+        agree(party, cards="none")
+    cpo.requests.clear()
+    untried = by_check(check(), UNTRIED)
+    assert "does not see this card" in untried["tokens.push"]
+    assert not [request for request in cpo.requests if request.method in {"PUT", "POST"}]
 
 
 def test_the_sheet_tells_our_limits_and_their_quirks(partner):
