@@ -146,12 +146,14 @@ def _read(case: Case, body: bytes):
 
 
 def _facts(read) -> dict:
-    """By field; of periods that begin together the last counts, as of everything that is told twice."""
+    """By field; of periods that begin together the last counts, as of EVSEs of one uid: of all that is told twice."""
     if isinstance(read, InvalidObject):
         return {"refused": [str(problem) for problem in read.problems]}
     facts = {name: getattr(read, name) for name in read.__struct_fields__}
     if facts.get("charging_periods"):
         facts["charging_periods"] = {period.start_date_time: period for period in facts["charging_periods"]}
+    if facts.get("evses"):
+        facts["evses"] = {evse.uid.upper(): evse for evse in facts["evses"]}
     return facts
 
 

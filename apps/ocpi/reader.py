@@ -65,6 +65,14 @@ def only_one(body: bytes) -> bytes:
     return bytes(items[0]).strip() if len(items) == 1 else body
 
 
+_decode_parts = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+def part_of(body: bytes, name: str) -> bytes:
+    """A field of an object that was read before, as its sender wrote it; `null` where it is not there."""
+    return bytes(_decode_parts(only_one(body)).get(name, b"null"))
+
+
 def _decoded_exactly(body: bytes):
     try:
         return _decode(body)

@@ -16,7 +16,6 @@ import msgspec
 from . import modules, objects, reader, v211, v221, v230
 from .collector import written
 from .demands import Demands, respelt
-from .envelope import encode
 from .errors import MOST_PROBLEMS, InvalidObject, Problem
 from .leniency import concerns_money
 from .objects import Party
@@ -194,8 +193,8 @@ class Version:
         if not self.embeds_places:
             return None
         try:
-            return self.read_location(encode(reader.decode(session)["location"]), owner).object
-        except (InvalidObject, KeyError):
+            return self.read_location(reader.part_of(session, "location"), owner).object
+        except InvalidObject:
             return None
 
     def authorization(self, token: str, form: str = "auto") -> str:

@@ -365,6 +365,14 @@ class TestSessions:
         assert code(call("PUT", path, session, "2.1.1")) == (201, 1000)
         assert call("GET", path, version="2.1.1").json()["data"] == session
 
+    def test_2_1_1_is_told_a_location_whose_evse_has_a_number_of_no_size_for_an_id(self, call):
+        """A text where there is one, told again as it came: once the answer failed at the number."""
+        session = example("session", "2.1.1")
+        path, evse = f"sessions/SE/LAD/{session['id']}", session["location"]["evses"][0]["uid"]
+        body = json.dumps(session).replace(f'"{evse}"', "1e-300").encode()
+        assert code(call("PUT", path, body, "2.1.1")) == (201, 1000)
+        assert call("GET", path, version="2.1.1").json()["data"]["location"]["evses"][0]["uid"] == "1e-300"
+
     def test_of_a_location_that_nobody_told_2_1_1_is_told_the_id(self, call):
         assert code(call("PUT", SESSION, session_body())) == (201, 1000)
         told = call("GET", SESSION, version="2.1.1").json()["data"]["location"]
