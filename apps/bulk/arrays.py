@@ -49,18 +49,21 @@ KINDS: dict[str, tuple[int, Callable[[Any], bytes]]] = {
 """With their oids in pg_type."""
 
 
+def _element(encoded: bytes) -> bytes:
+    return _length(len(encoded)) + encoded
+
+
 class _ArrayDumper(Dumper):
     format = psycopg.pq.Format.BINARY
 
     def dump(self, array: Array) -> bytes:
         oid, encode = KINDS[array.kind]
         parts = [_head(1, None in array.values, oid, len(array.values), 1)]
+        before, element = None, NULL
         for value in array.values:
-            if value is None:
-                parts.append(NULL)
-            else:
-                encoded = encode(value)
-                parts += (_length(len(encoded)), encoded)
+            if value is not before:  # much of a page is alike: its sender, its currency, when it came
+                before, element = value, NULL if value is None else _element(encode(value))
+            parts.append(element)
         return b"".join(parts)
 
 
