@@ -87,6 +87,43 @@ def holding_rows(operations, tables) -> list[str]:
         return [table for (table,) in cursor.fetchall()]
 
 
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix, django_db_blocker):
+    """The tables are migrated once, and copied for each process of the run and for the runs that follow."""
+    from django.db import connection
+
+    if local.is_local():
+        with django_db_blocker.unblock():
+            connection.settings_dict["TEST"]["TEMPLATE"] = migrated_database()
+
+
+def migrated_database() -> str:
+    name = f"migrated_{local.fingerprint()[:16]}"
+    with local.locked("migrated-databases"), local.connect("postgres") as server:
+        kept = [row[0] for row in server.execute("SELECT datname FROM pg_database WHERE datname LIKE 'migrated%'")]
+        if name not in kept:
+            for outdated in kept:
+                server.execute(f"DROP DATABASE {outdated}")
+            server.execute("CREATE DATABASE migrated_draft")
+            migrate("migrated_draft")
+            server.execute(f"ALTER DATABASE migrated_draft RENAME TO {name}")
+    return name
+
+
+def migrate(database: str) -> None:
+    from django.core.management import call_command
+    from django.db import connection
+
+    kept = connection.settings_dict["NAME"]
+    connection.close()
+    connection.settings_dict["NAME"] = database
+    try:
+        call_command("migrate", verbosity=0, interactive=False)
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = kept
+
+
 @pytest.fixture
 def machine():
     """Folders for DATA_DIR that everybody may pass through, as embedded PostgreSQL needs when it must not be root."""
