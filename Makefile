@@ -9,7 +9,7 @@ help: ## this list
 setup: ## make .venv from the pinned requirements (every target below does it by itself)
 	@python3 -m emsp.install
 
-demo: setup ## start everything with three simulated charge point operators, and let a month happen; Ctrl-C stops
+demo: setup ## start everything with simulated charge point operators and a hub, and let a month happen; Ctrl-C stops
 	@$(PYTHON) -m emsp.demo
 
 demo-check: setup ## the same without a terminal, and recount every figure; SABOTAGE=1..8 plants a fault, all tries each

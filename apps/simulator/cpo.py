@@ -30,7 +30,8 @@ class Operator(NamedTuple):
 LADDNAT = Operator("LAD", {"SE": "LAD Laddnät Sverige", "DE": "LAD Ladenetz Deutschland"}, 0)
 KUSTEL = Operator("KST", {"SE": "KST Kustel", "DE": "KST Küstenstrom"}, 7)
 NORDWIND = Operator("NWL", {"SE": "NWL Nordvind", "DE": "NWL Nordwind Laden"}, 11)
-OPERATORS = {operator.party_id: operator for operator in (LADDNAT, KUSTEL, NORDWIND)}
+TALLKRAFT = Operator("TLK", {"SE": "TLK Tallkraft", "DE": "TLK Tannenstrom"}, 15)
+OPERATORS = {operator.party_id: operator for operator in (LADDNAT, KUSTEL, NORDWIND, TALLKRAFT)}
 
 
 class Place(NamedTuple):

@@ -1,4 +1,4 @@
-"""The charge point operators of the demo: how each is started and what it plays. One of each version of OCPI."""
+"""The partners of the demo: how each is started and what it plays. An operator of each version of OCPI, and a hub."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ class Role(NamedTuple):
     """`party` is the first of its parties, the one it is invited by; `cdrs` counts those that are only pulled too.
 
     `is_odd`: it plays the few CDRs that are odd on purpose. `names_cards`: its CDRs name the card, and not the contract
-    alone.
+    alone. `is_hub`: parties are behind it, which staff approve.
     """
 
     name: str
@@ -21,6 +21,7 @@ class Role(NamedTuple):
     pull_only: int
     is_odd: bool = False
     names_cards: bool = True
+    is_hub: bool = False
 
     def planned(self) -> dict:
         """For the recount."""
@@ -39,4 +40,9 @@ NORDWIND = Role(
     Simulated("simulator-nwl", tuple("--operator NWL --versions 2.3.0 --countries DE --locations 24 --evses 72".split())),
     sessions=4, cdrs=120, pull_only=10,
 )  # fmt: skip
-ROLES = (LADDNAT, KUSTEL, NORDWIND)
+KNUTPUNKT = Role(
+    "Knutpunkt Roaming", ("NL", "KNP"), "2.2.1",
+    Simulated("simulator-knp", tuple("--hub NL*KNP --operator TLK --locations 12 --evses 36".split())),
+    sessions=4, cdrs=120, pull_only=10, is_hub=True,
+)  # fmt: skip
+ROLES = (LADDNAT, KUSTEL, NORDWIND, KNUTPUNKT)

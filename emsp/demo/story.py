@@ -19,10 +19,12 @@ from django.utils import timezone
 from apps.billing import invoicing
 from apps.billing.models import Document, Invoice, Netting
 from apps.charging.models import Cdr
+from apps.locations.models import Location
 from apps.ocpi import objects
-from apps.partners import handshake
+from apps.partners import handshake, scope
 from apps.partners.models import Feed, Partner, Party
 from apps.partners.pull import want
+from apps.tariffs.models import Tariff
 from apps.tokens.models import Token, TokenDelivery
 
 from . import founding
@@ -106,21 +108,35 @@ def _registered(stage: Stage, operator: Operator) -> str:
     role, partners = operator.role, partners_of(operator)
     stage.until(operator.is_up, f"{role.name} answers")
     if not partners.exists():
-        invitation = handshake.invite(role.name, objects.Party(*role.party), now=timezone.now(), is_private=True)
+        kind = Partner.Role.HUB if role.is_hub else Partner.Role.CPO
+        invitation = handshake.invite(role.name, objects.Party(*role.party), timezone.now(), role=kind, is_private=True)
         operator.do("register", versions_url=invitation.versions_url, token_a=invitation.token)
     stage.until(partners.exists, f"{role.name} is registered")
     partners.update(pace=PACE)
     partner = partners.get()
+    if role.is_hub:
+        _approve(stage, partner)
     founding.agree(partner)
     parties = " and ".join(str(party) for party in partner.parties.all())
     return f"{partner} by OCPI {partner.version} as {parties}"
 
 
+def _approve(stage: Stage, hub: Partner) -> None:
+    """Of whom a hub tells us staff approve, as they do in the back office; what it sent of them meanwhile is asked for
+    again."""
+    stage.until(hub.clients.exists, f"{hub} tells who is behind it")
+    for party in hub.claims.all():
+        scope.approve(party)
+    for feed in hub.feeds.all():
+        want(feed, timezone.now())
+
+
 def publication(stage: Stage) -> str:
-    modules = [Feed.Module.TARIFFS, Feed.Module.LOCATIONS]
-    feeds = Feed.objects.filter(module__in=modules, last_good_at__isnull=False)
-    stage.until(lambda: feeds.count() == len(modules) * len(stage.operators), "tariffs and locations are pulled")
     states = [operator.state() for operator in stage.operators]
+    published = [sum(state["objects"][module] for state in states) for module in ("locations", "tariffs")]
+    stage.until(
+        lambda: [Location.objects.count(), Tariff.objects.count()] == published, "tariffs and locations are pulled"
+    )
     locations, evses = sum(state["objects"]["locations"] for state in states), sum(state["evses"] for state in states)
     return f"Celery pulled their tariffs and {locations} locations with {evses} EVSEs."
 
