@@ -28,6 +28,7 @@ app.conf.task_routes = {
 app.conf.beat_schedule = {
     "pull tariffs that are due": {"task": "apps.tariffs.tasks.pull_due", "schedule": 60},
     "pull locations that are due": {"task": "apps.locations.tasks.pull_due", "schedule": 60},
+    "recognise EVSEs that have several routes": {"task": "apps.locations.tasks.recognise_routes", "schedule": 300},
     "pull parties behind hubs that are due": {"task": "apps.partners.tasks.pull_due", "schedule": 60},
     "pull sessions and CDRs that are due": {"task": "apps.charging.tasks.pull_due", "schedule": 60},
     "match and check CDRs": {"task": "apps.charging.tasks.sweep_cdrs", "schedule": 30},

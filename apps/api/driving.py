@@ -66,9 +66,10 @@ class Sessions(Commanding):
     def post(self, request):
         """Let a token charge at an EVSE. The same wish while it is open is the same command."""
         asked = self.read(Start, request.data)
-        named = self._connector(asked["evse"], asked["connector"])
-        self._require_shown(asked["evse"], asked["token"])
-        return self.asked(commands.request_start, asked["evse"], asked["token"], connector_id=named)
+        evse = asked["evse"].shown
+        named = self._connector(evse, asked["connector"])
+        self._require_shown(evse, asked["token"])
+        return self.asked(commands.request_start, evse, asked["token"], connector_id=named)
 
     def _connector(self, evse: Evse, named: str) -> str:
         found = evse.connectors.filter(ocpi_id__iexact=named).first() if named else None

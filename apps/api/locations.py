@@ -8,6 +8,7 @@ from apps.drivers.models import Contract
 from apps.locations.models import Evse, Location
 from apps.locations.nearby import Point, near
 from apps.locations.publishing import shown_to
+from apps.locations.routes import shown_once
 from apps.tokens.cards import shown_as
 
 from .frame import ApiView
@@ -21,9 +22,10 @@ def shown(contract: Contract | None) -> QuerySet[Location]:
     return shown_to(*map(shown_as, tokens)).filter(vanished_at=None)
 
 
-def whole(rows: QuerySet[Location]) -> QuerySet[Location]:
-    """With what is there of each: three statements for all of them."""
-    there = Evse.objects.exclude(status="REMOVED").defer("details").order_by("uid").prefetch_related("connectors")
+def whole(rows: QuerySet[Location], **those) -> QuerySet[Location]:
+    """With what is there of each, of `those` EVSEs: three statements for all of them."""
+    there = Evse.objects.filter(**those).exclude(status="REMOVED").defer("details").order_by("uid")
+    there = there.prefetch_related("connectors")
     rows = rows.select_related("party").defer("body", "details", "content_hash", "warnings")
     return rows.prefetch_related(Prefetch("evses", there, to_attr="there"))
 
@@ -31,10 +33,10 @@ def whole(rows: QuerySet[Location]) -> QuerySet[Location]:
 class Locations(ApiView):
     @described("locations_near", page_of(NearLocation), asks=Near)
     def get(self, request):
-        """Locations near a point, the nearest first."""
+        """Locations near a point, the nearest first. What several partners tell of is told once."""
         asked = self.read(Near, request.query_params.dict())
         contract, point = asked.get("contract"), Point(asked["latitude"], asked["longitude"])
-        found = near(point, asked["radius_m"], whole(shown(contract)))
+        found = near(point, asked["radius_m"], whole(shown_once(shown(contract)), same_as=None))
         return self.page(found, asked, NearLocation, now=self.now, offers=Offers.read(contract, self.now))
 
 

@@ -107,7 +107,10 @@ class Near(Paged, ForContract):
 
 class Start(serializers.Serializer):
     token = Row(scope.tokens, help_text="The id of one of the driver's tokens.")
-    evse = Row(lambda key: Evse.objects.select_related("location__party__partner"), help_text="An EVSE's id.")
+    evse = Row(
+        lambda key: Evse.objects.select_related("location__party__partner", "same_as__location__party__partner"),
+        help_text="An EVSE's id.",
+    )
     connector = serializers.CharField(
         required=False, default="", max_length=36, help_text="The id of a connector of it; needed where the CPO asks for it."
     )  # fmt: skip

@@ -4,19 +4,21 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.contrib import admin
-from django.db.models import Count, Q
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Count, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from unfold.decorators import action, display
 
 from apps.partners.models import Party
-from apps.staff.office import Record, Table, badge, link, moment, quantity, reading, url_of
+from apps.staff.office import Record, Table, badge, format_html_comma, link, moment, quantity, reading, url_of
 from apps.tariffs.asking import in_force, is_free
 
 from .map import Box, Marker, View, inside, listed, markers, whole
 from .models import Connector, Evse, Location
 from .reading import opening_times, operator_of, planned
+from .routes import shown_once
 
 STATUSES = {"AVAILABLE": "good", "CHARGING": "new", "OUTOFORDER": "bad", "INOPERATIVE": "bad", "REMOVED": ""}
 
@@ -48,6 +50,25 @@ class BoxFilter(admin.SimpleListFilter):
         return inside(box, queryset) if box else queryset
 
 
+class RouteFilter(admin.SimpleListFilter):
+    """Places and EVSEs of which several partners tell, once or as often as they are told of."""
+
+    title = "told by several"
+    parameter_name = "routes"
+
+    def lookups(self, request, model_admin):
+        return [("every", "by every route")]
+
+    def choices(self, changelist):
+        first, *others = super().choices(changelist)
+        return [first | {"display": "once"}, *others]
+
+    def queryset(self, request, queryset):
+        if self.value() == "every":
+            return queryset
+        return shown_once(queryset) if queryset.model is Location else queryset.filter(same_as=None)
+
+
 FOUND = {"free": "good", "busy": "new", "down": "bad", "unknown": ""}
 MOVES = {
     "zoom_in": ("Closer", {"closer": 2}), "zoom_out": ("Farther", {"closer": 0.5}), "west": ("West", {"right": -0.5}),
@@ -57,8 +78,8 @@ MOVES = {
 
 @admin.register(Location)
 class LocationAdmin(Record):
-    list_display = ["name_or_id", "ocpi_id", "party", "city", "country", "evse_count", "state", "updated"]
-    list_filter = [PartyFilter, "publish", ("vanished_at", admin.EmptyFieldListFilter), BoxFilter]
+    list_display = ["name_or_id", "ocpi_id", "party", "also_by", "city", "country", "evse_count", "state", "updated"]
+    list_filter = [PartyFilter, RouteFilter, "publish", ("vanished_at", admin.EmptyFieldListFilter), BoxFilter]
     actions_list = ["map"]
     list_select_related = ["party"]
     search_fields = ["name", "ocpi_id__istartswith", "city__istartswith", "address"]
@@ -72,11 +93,19 @@ class LocationAdmin(Record):
     def get_queryset(self, request):
         there = Count("evses", filter=~Q(evses__status="REMOVED"))
         rows = super().get_queryset(request).defer("body", "details", "content_hash")
-        return rows.annotate(evse_count=there)
+        return rows.annotate(
+            evse_count=there,
+            others=_partners_of(same_as__location=OuterRef("pk")),
+            preferred=_partners_of(others__location=OuterRef("pk")),
+        )
 
     @display(description="Name", ordering="name")
     def name_or_id(self, location):
         return str(location)
+
+    @display(description="Also by")
+    def also_by(self, location):
+        return ", ".join(sorted({*location.others, *location.preferred} - {None})) or "–"
 
     @display(description="EVSEs")
     def evse_count(self, location):
@@ -128,12 +157,12 @@ class LocationAdmin(Record):
         )  # fmt: skip
 
     def get_tables(self, request, location):
-        evses = location.evses.prefetch_related("connectors").order_by("uid")[:200]
+        evses = location.evses.select_related(SHOWN).prefetch_related("connectors", OTHERS).order_by("uid")[:200]
         prices = prices_at(location, evses, timezone.now())
         rows = (
             [
                 link(evse, evse.uid), evse.evse_id or "–", badge(evse.status, STATUSES.get(evse.status, "odd")),
-                "gone from a PUT of the location" if evse.removed_by_us else "–", moment(evse.last_updated),
+                "gone from a PUT of the location" if evse.removed_by_us else routes_of(evse), moment(evse.last_updated),
                 planned(evse) or "–", ", ".join(connector(row, prices) for row in evse.connectors.all()),
             ]
             for evse in evses
@@ -146,6 +175,25 @@ def prices_at(location: Location, evses, now: datetime) -> dict[str, str]:
     named = [tariff_id for evse in evses for row in evse.connectors.all() for tariff_id in row.tariff_ids]
     known = in_force(location.party, named, now)
     return {key: f"{tariff}: free" if is_free(tariff) else str(tariff) for key, tariff in known.items()}
+
+
+SHOWN, OTHERS = "same_as__location__party__partner", "others__location__party__partner"
+
+
+def routes_of(evse: Evse) -> str:
+    """By which other routes it is told of, and whether one of them is preferred."""
+    shown = [format_html("shown as that of {}", link(evse.same_as, told_by(evse.same_as)))] if evse.same_as else []
+    others = [format_html("also by {}", link(other, told_by(other))) for other in evse.others.all()[:10]]
+    return format_html_comma([*shown, *others])
+
+
+def told_by(evse: Evse) -> str:
+    party = evse.location.party
+    return f"{party} ({party.partner or 'not connected'})"
+
+
+def _partners_of(**which) -> ArraySubquery:
+    return ArraySubquery(Evse.objects.filter(**which).values("location__party__partner__name").distinct()[:10])
 
 
 def connector(row: Connector, prices: dict[str, str]) -> str:

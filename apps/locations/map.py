@@ -12,6 +12,7 @@ from django.db.models import Count, Exists, F, FloatField, Max, Min, OuterRef, Q
 from django.db.models.functions import Cast, Floor, Least
 
 from .models import Evse, Location
+from .routes import shown_once
 
 COLUMNS, ROWS = 12, 9
 SHAPE = COLUMNS / ROWS
@@ -145,8 +146,8 @@ def inside(box: Box, rows=None):
 
 
 def listed():
-    """Those that their CPO still has."""
-    return Location.objects.filter(vanished_at=None)
+    """Those that their CPO still has, each by one route."""
+    return shown_once(Location.objects.filter(vanished_at=None))
 
 
 def whole() -> View:
@@ -167,7 +168,8 @@ def markers(view: View) -> list[Marker]:
 
 def counted(box: Box):
     """What the database knows of each cell."""
-    state = {name: Exists(Evse.objects.filter(location=OuterRef("pk"), status__in=statuses)) for name, statuses in
+    shown = Evse.objects.filter(location=OuterRef("pk"), same_as=None)
+    state = {name: Exists(shown.filter(status__in=statuses)) for name, statuses in
              {"is_free": ("AVAILABLE",), "is_busy": BUSY, "is_down": DOWN}.items()}  # fmt: skip
     rows = inside(box, listed()).annotate(
         column=cell_of("longitude", box.west, box.east, COLUMNS), row=cell_of("latitude", box.south, box.north, ROWS), **state

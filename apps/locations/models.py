@@ -54,13 +54,32 @@ class Evse(models.Model):
     )
     details = models.JSONField(default=dict)
     last_updated = models.DateTimeField()
+    same_as = models.ForeignKey(
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="others",
+        db_index=False,
+        help_text="The same EVSE by the route that is preferred; empty where it is shown itself (routes.py).",
+    )
 
     class Meta:
         verbose_name = "EVSE"
         constraints = [models.UniqueConstraint("location", Upper("uid"), name="evse_identity")]
+        indexes = [
+            models.Index(fields=["same_as"], name="evse_same_as", condition=~models.Q(same_as=None)),
+            models.Index(fields=["location"], name="evse_shown_as_another", condition=~models.Q(same_as=None)),
+        ]
 
     def __str__(self) -> str:
         return self.evse_id or self.uid
+
+    @property
+    def shown(self) -> "Evse":
+        """As which it is shown, and started."""
+        return self.same_as or self
 
 
 class Connector(models.Model):

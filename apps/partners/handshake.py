@@ -448,4 +448,5 @@ def _forget(partner: Partner, now: datetime) -> None:
     locked.state, locked.outbound_token = Partner.State.DISCONNECTED, ""
     locked.save()
     locked.feeds.update(due_at=None)
+    ring("apps.locations.tasks.recognise_routes")
     partner.state, partner.outbound_token = locked.state, ""

@@ -407,6 +407,13 @@ class Quarantined(models.Model):
         blank=True,
         help_text="V-02: known with another content; V-05: not the sender's; WAIT: not the sender's yet.",
     )
+    owner = models.CharField(
+        max_length=6,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of whom it says that it is, where its sender does not speak for them: SE*LAD.",
+    )
     reasons = models.JSONField(help_text="Each problem as path and reason.")
     state = models.CharField(max_length=9, choices=State.choices, default=State.OPEN)
     mended = models.BinaryField(null=True, blank=True)

@@ -111,7 +111,7 @@ class Intake:
 
 class Taken(NamedTuple):
     """What became of one body. `incoming` is None where it could not be read or is not the sender's to send, and where
-    it had not to be read: then `standing` is what we have."""
+    it had not to be read: then `standing` is what we have. `owner` is whose it is that is not the sender's to send."""
 
     body: bytes
     outcome: Outcome
@@ -120,6 +120,7 @@ class Taken(NamedTuple):
     code: str = ""
     incoming: Incoming | None = None
     standing: Standing | None = None
+    owner: str = ""
     claim: Party | None = None
     quarantined: int | None = None
 
@@ -244,10 +245,12 @@ class Sending:
 
     def _foreign(self, body: bytes, owner: objects.Party) -> Taken:
         """Not the sender's; or not yet, and then it is taken once staff approve of it (trust S10)."""
-        claim = claim_of(self.partner, owner.key)
+        key = key_of(owner.country_code, owner.party_id)
+        claim = claim_of(self.partner, key)
         reason, code = ("waits to be approved here; this is kept", quarantine.NOT_YET) if claim else FOREIGN
         problems = (Problem("party_id", f"{owner} {reason}"),)
-        return Taken(body, Outcome.REFUSED, problems=problems, code=code, claim=claim)
+        named = "*".join(filter(None, key))
+        return Taken(body, Outcome.REFUSED, problems=problems, code=code, owner=named, claim=claim)
 
     def _against_url(self, read, party: Party) -> Iterator[Problem]:
         if self.owner is not None and party != self.owner:
@@ -293,6 +296,7 @@ class Sending:
             party=one.incoming.party if one.incoming else one.claim or self.owner,
             context=self.context,
             code=one.code,
+            owner=one.owner,
         )
         return one._replace(quarantined=row)
 

@@ -122,13 +122,11 @@ def _registered(stage: Stage, operator: Operator) -> str:
 
 
 def _approve(stage: Stage, hub: Partner) -> None:
-    """Of whom a hub tells us staff approve, as they do in the back office; what it sent of them meanwhile is asked for
-    again."""
-    stage.until(hub.clients.exists, f"{hub} tells who is behind it")
+    """Of whom a hub tells us staff approve, as they do in the back office; what it sent of them meanwhile was kept, and
+    is taken then."""
+    stage.until(lambda: not hub.feeds.filter(last_good_at=None).exists(), f"{hub} tells who is behind it, and of them")
     for party in hub.claims.all():
         scope.approve(party)
-    for feed in hub.feeds.all():
-        want(feed, timezone.now())
 
 
 def publication(stage: Stage) -> str:

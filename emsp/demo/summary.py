@@ -73,7 +73,7 @@ def cdrs(month: date) -> dict:
         "received": Cdr.objects.count(),
         "posts": posts.count(),
         "posts refused": posts.exclude(status_code=1000).count(),
-        "in quarantine": Quarantined.objects.filter(module="cdrs", state=Quarantined.State.OPEN).count(),
+        "in quarantine": Quarantined.objects.filter(state=Quarantined.State.OPEN).count(),
         "credit CDRs": Cdr.objects.filter(is_credit=True).count(),
         "taken back before billing": Netting.objects.count() * 2,
         "billed": billed["count"],

@@ -10,6 +10,7 @@ from apps.charging.dispatch import send_due
 from apps.charging.models import Command
 from apps.drivers.models import Account
 from apps.locations.models import Evse, Location
+from apps.partners.models import Partner, Party
 from apps.tokens.blocking import block_token
 from tests.api.conftest import Caller, driver_of, id_of
 from tests.charging.conftest import contract, driver, make_location, make_token, now, party, token
@@ -67,6 +68,20 @@ def test_a_driver_starts_and_stops_a_session(acting, cpo, evse, token, settings)
     assert (over.status_code, over.json()["title"]) == (409, "Conflict")
     assert "COMPLETED already" in over.json()["detail"]
     assert len(asked(cpo)) == 2
+
+
+def test_an_evse_that_a_hub_tells_of_too_is_started_by_the_route_that_is_preferred(
+    acting, cpo, evse, token, make_location
+):
+    hub = Partner.objects.create(name="Knutpunkt", role="HUB", state="CONNECTED", version="2.2.1")
+    place = make_location("HUB-1")
+    place.party = Party.objects.create(country_code="NL", party_id="KNP", partner=hub)
+    place.save(update_fields=["party"])
+    by_hub = Evse.objects.create(location=place, uid="X", same_as=evse, status="AVAILABLE", last_updated=timezone.now())
+    command = acting.post("sessions", {"token": id_of(token), "evse": id_of(by_hub), "connector": "1"})
+    assert command.status_code == 202
+    asked_of = Command.objects.get()
+    assert (asked_of.party, asked_of.evse_uid) == (evse.location.party, evse.uid)
 
 
 def test_what_the_charge_point_refuses_is_told(acting, cpo, evse, token):

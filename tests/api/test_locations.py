@@ -8,10 +8,12 @@ from django.utils import timezone
 
 from apps.api.locations import shown, whole
 from apps.billing.models import PlanPrice, Subscription
-from apps.locations.models import Evse
+from apps.locations.models import Evse, Location
 from apps.locations.nearby import Point, near
+from apps.locations.routes import recognise, shown_once
+from apps.partners.models import Partner
 from apps.tariffs.models import Tariff
-from tests.admin.furnished import NOW
+from tests.admin.furnished import NOW, make_partner
 from tests.api.conftest import STOCKHOLM, id_of
 
 pytestmark = pytest.mark.django_db
@@ -75,20 +77,40 @@ def test_a_status_says_how_old_it_is(app, make_place):
     assert evse["connectors"][0]["max_power_w"] == 150000
 
 
+def test_what_a_hub_tells_of_too_is_told_once_and_known_by_its_id(app, make_place):
+    make_place("Direct")
+    by_hub, hub = make_place("By hub"), make_partner("Knutpunkt", "KNP")
+    Partner.objects.filter(pk=hub.pk).update(role=Partner.Role.HUB)
+    Location.objects.filter(pk=by_hub.pk).update(party=hub.parties.get())
+    Evse.objects.update(evse_id="SE*LAD*E1")
+    assert names(app) == ["Direct", "By hub"]
+    recognise()
+    assert names(app) == ["Direct"]
+    assert len(app.told(f"locations/{id_of(by_hub)}")["evses"]) == 1
+    Evse.objects.create(location=by_hub, uid="E2", status="AVAILABLE", last_updated=NOW)
+    told = {place["name"]: len(place["evses"]) for place in app.told("locations", **STOCKHOLM)["items"]}
+    assert told == {"Direct": 1, "By hub": 1}
+
+
 SEED = """
 INSERT INTO locations_location (party_id, ocpi_id, name, address, city, postal_code, country, latitude, longitude, time_zone,
     details, warnings, body, version, content_hash, last_updated, received_at, publish)
 SELECT %s, 'N' || n, '', '', '', '', 'SWE', 35 + 35 * random(), -10 + 40 * random(), '', '{}', '[]', '', '2.2.1', '', now(), now(), true
 FROM generate_series(1, 20000) n
 """
+SEED_EVSES = """
+INSERT INTO locations_evse (location_id, uid, evse_id, status, removed_by_us, details, last_updated)
+SELECT place.id, n, '', 'AVAILABLE', false, '{}', now() FROM locations_location place, generate_series(1, 2) n
+"""
 
 
 def test_what_is_near_is_found_by_an_index(partner, card):
     with connection.cursor() as cursor:
         cursor.execute(SEED, [partner.parties.get().pk])
-        cursor.execute("ANALYZE locations_location")
+        cursor.execute(SEED_EVSES)
+        cursor.execute("ANALYZE locations_location, locations_evse")
     for contract in (None, card.contract):
-        plan = near(Point(59.3, 18.1), 5000, whole(shown(contract))).explain()
+        plan = near(Point(59.3, 18.1), 5000, whole(shown_once(shown(contract)))).explain()
         assert "location_at" in plan
         assert "Seq Scan on locations" not in plan
 

@@ -8,8 +8,10 @@ from django.utils import timezone
 
 from apps.charging.models import Cdr, Session
 from apps.locations.models import Location
+from apps.ocpi.versions import VERSIONS
 from apps.partners import quarantine, scope
 from apps.partners.models import Party, Quarantined
+from apps.partners.taking import take
 from apps.staff.models import User
 from emsp.intakes import INTAKES
 from emsp.tasks import take_approved
@@ -117,6 +119,79 @@ def test_what_fails_for_another_reason_stays_and_is_not_tried_again(claiming, ne
     kept = Quarantined.objects.get()
     assert (kept.state, kept.code) == ("OPEN", "")
     assert not quarantine.approved().exists()
+
+
+@pytest.fixture
+def told(make_partner, as_partner):
+    """A hub, and what it said of SE*NEW before anybody here had heard of it; so did another partner, whose it never was."""
+    hub, other = make_partner("NL*HUB", name="Hub", role="HUB"), make_partner("SE*OTH", name="Other")
+    for sender in (hub, other):
+        take(INTAKES["locations"], sender, VERSIONS["2.2.1"], [location("NEW")], timezone.now())
+    assert as_partner(hub).call("POST", "cdrs", json=CDR | {"party_id": "NEW"}).json()["status_code"] == 2001
+    return hub
+
+
+def claims_new(hub, as_partner):
+    client = {"country_code": "SE", "party_id": "NEW", "role": "CPO", "status": "CONNECTED"}
+    assert as_partner(hub).call("PUT", "hubclientinfo/SE/NEW", json=client).json()["status_code"] == 1000
+    return Party.objects.get(party_id="NEW")
+
+
+def kept():
+    rows = Quarantined.objects.filter(state="OPEN").order_by("pk")
+    return list(rows.values_list("partner__name", "module", "code", "owner"))
+
+
+def test_what_a_hub_sent_of_a_party_that_nobody_knew_is_taken_once_staff_approve(told, as_partner):
+    """And of nobody else: what another partner said of it stays refused."""
+    of_other, of_hub = ("Other", "locations", "V-05", "SE*NEW"), ("Hub", "locations", "V-05", "SE*NEW")
+    assert kept() == [of_hub, of_other, ("Hub", "cdrs", "V-05", "SE*NEW")]
+    assert "SE*NEW is not a role of its sender" in str(Quarantined.objects.first().reasons)
+    new = claims_new(told, as_partner)
+    assert take_approved() == 0
+    assert not Location.objects.exists()
+    scope.approve(new)
+    assert take_approved() == 2
+    assert (Location.objects.get().party, Cdr.objects.get().party) == (new, new)
+    assert kept() == [of_other]
+
+
+@pytest.mark.control("S17")
+def test_nothing_that_a_hub_sent_of_a_party_with_its_own_connection_is_taken_unless_staff_move_it(
+    told, as_partner, make_partner
+):
+    direct = make_partner("SE*NEW", name="Direct")
+    new = claims_new(told, as_partner)
+    assert (new.partner, new.claimed_by, take_approved()) == (direct, None, 0)
+    assert not Location.objects.exists()
+    assert as_partner(direct).call("PUT", "locations/SE/NEW/L1", content=location("NEW")).json()["status_code"] == 1000
+    Party.objects.filter(pk=new.pk).update(partner=told)
+    assert take_approved() == 2
+    assert kept() == [("Other", "locations", "V-05", "SE*NEW")]
+
+
+def test_what_was_tried_too_early_is_still_taken_later(told, as_partner):
+    new = claims_new(told, as_partner)
+    for row in Quarantined.objects.all():
+        assert not quarantine.retry(row, INTAKES, timezone.now())
+    scope.approve(new)
+    assert take_approved() == 2
+
+
+def test_what_is_seen_again_while_its_party_waits_is_kept_once(told, as_partner):
+    new = claims_new(told, as_partner)
+    take(INTAKES["locations"], told, VERSIONS["2.2.1"], [location("NEW")], timezone.now())
+    assert ("Hub", "locations", "WAIT", "SE*NEW") in kept()
+    scope.approve(new)
+    assert take_approved() == 2
+
+
+def test_workers_that_take_the_same_at_once_take_it_once(told, as_partner, monkeypatch):
+    scope.approve(claims_new(told, as_partner))
+    due = list(quarantine.approved())
+    assert quarantine.take_approved(INTAKES, timezone.now(), limit=1) == 1
+    monkeypatch.setattr(quarantine, "approved", lambda: Quarantined.objects.filter(pk__in=[row.pk for row in due]))
+    assert quarantine.take_approved(INTAKES, timezone.now()) == 1
 
 
 FORBIDDEN = ["name", "role", "state", "is_private", "pace", "slowed_until", "token_form", "version", "parties", "claims",

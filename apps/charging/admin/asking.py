@@ -11,9 +11,9 @@ from unfold.enums import ActionVariant
 from apps.charging import commands
 from apps.charging.forms import ConnectorForm, ReservationForm, StartForm
 from apps.charging.models import Command
-from apps.locations.admin import STATUSES, PartyFilter, connector, prices_at
+from apps.locations.admin import SHOWN, STATUSES, PartyFilter, RouteFilter, connector, prices_at, routes_of
 from apps.locations.models import Evse
-from apps.staff.office import Record, Refused, Table, act, badge, go, link, moment, url_of
+from apps.staff.office import Record, Refused, Table, act, badge, go, link, moment, once, url_of
 
 COMMAND_STATES = {
     "REQUESTED": "new", "UNSENT": "bad", "SENT": "new", "REFUSED": "bad", "ACCEPTED": "new", "UNANSWERED": "odd", "FAILED": "bad",
@@ -134,13 +134,17 @@ class EvseAdmin(Record):
     """Where one stands at a charge point: what it is, what was asked of it, and what can be asked."""
 
     list_display = ["uid", "evse_id", "place", "party", "state", "updated"]
-    list_filter = ["status"]
+    list_filter = ["status", RouteFilter]
     list_select_related = ["location__party"]
-    page_select_related = ("location__party__partner",)
+    page_select_related = ("location__party__partner", SHOWN)
     search_fields = ["evse_id__istartswith", "uid__istartswith", "location__name", "location__ocpi_id__istartswith"]
     search_help_text = "EVSE ID, UID, location"
     ordering = ["location", "uid"]
-    fields = [("uid", "evse_id", "state"), ("place", "party", "updated"), ("capabilities", "physical_reference")]
+    fields = [
+        ("uid", "evse_id", "state"),
+        ("place", "party", "updated"),
+        ("capabilities", "physical_reference", "routes"),
+    ]
     actions_detail = ["start", "reserve", "unlock"]
 
     @display(description="Location", ordering="location")
@@ -162,6 +166,11 @@ class EvseAdmin(Record):
     @display(description="Can do")
     def capabilities(self, evse):
         return ", ".join(map(str, evse.details.get("capabilities") or ())) or "its CPO does not say"
+
+    @display(description="Other routes")
+    @once
+    def routes(self, evse):
+        return routes_of(evse)
 
     @display(description="On it is written")
     def physical_reference(self, evse):
