@@ -29,7 +29,7 @@ def main() -> int:
 
 
 def _measure(sizes: list[int]) -> list:
-    from bench import busy, multitude, reading, rooms, slow, web, world
+    from bench import busy, hands, multitude, reading, rooms, slow, web, world
     from bench import measures as of_measures
     from emsp import garbage
 
@@ -52,6 +52,7 @@ def _measure(sizes: list[int]) -> list:
         note(rooms.billing(size))
         rooms.settle()
         note(web.measure(token, uids, size, folder))
+    note(rooms.pushed(partner, sizes[-1], folder))
     if len(sizes) > 1:
         note(rooms.growth(found))
     note(web.of_versions(token, uids, sizes[-1], folder))
@@ -59,6 +60,7 @@ def _measure(sizes: list[int]) -> list:
     note(multitude.measure())
     note(multitude.cards_and_places(token, uids, folder))
     note(busy.measure(folder))
+    note(hands.measure(folder))
     sys.stdout.write("\n" + of_measures.as_table(found))
     return found
 
@@ -87,8 +89,10 @@ ceiling of the same run: what matters is the ratio, for it stays when the machin
   million CDRs, with a PDF of 40 kB for every tenth of them.
 - *alone*: the same requests while nothing else goes on, through the same proxy (nginx, as shipped) where slow clients are
   there; the rates are one over the time within which 99 of 100 are answered. Beside slow clients eight others ask every 60 ms,
-  beside sync and run as fast as they can.
-- CDRs are pulled in pages of 1,000, locations in pages of 100.
+  beside sync, push and run as fast as they can.
+- CDRs are pulled in pages of 1,000, locations in pages of 100; half a million EVSEs in pages of 1,000 locations, by a
+  worker that is a process of its own.
+- *one worker*, *first 100 pages*: the same by one worker instead of two, and the beginning of the same list.
 - *msgspec.json.decode*: decoding the same bytes without looking at them.
 
 {table}"""

@@ -1,4 +1,5 @@
-"""Authorize while a CPO's whole list is pulled, every location of it changed, and a month is invoiced (trust P, O3)."""
+"""Authorize while a CPO's whole list is pulled, every location of it changed, all cards are pushed to it, and a month is
+rated and invoiced (trust P, O3)."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ from apps.billing import invoicing, rating
 from apps.charging.pull import CDRS
 from apps.locations.models import Evse, Location
 from apps.locations.pull import PULL as LOCATIONS
+from apps.partners import ourselves
+from apps.tokens.push import push_partner
 
 from . import rooms, slow, web, world
 from .measures import Measure
@@ -31,19 +34,17 @@ def measure(folder: Path) -> Iterator[Measure]:
         world.offer(partner, "cdrs", f"{url}/cdrs")
         rooms.pulled(CDRS, partner)
     rooms.checked()
-    rating.rate_due(timezone.now())
     rooms.settle()
     script = slow.asking(token, uids, folder)
     with rooms.operator(world.locations(SIZE), rooms.PAGE_OF_LOCATIONS, folder) as operator, web.served(folder) as url:
         world.offer(partner, "locations", f"{operator}/locations")
+        world.listen(partner, f"{operator}/tokens")
         rooms.pulled(LOCATIONS, partner)
         alone = min(slow.slowest(url, script, SECONDS) for _ in range(slow.ROUNDS))
-        with going_on(lambda: pull_changed(partner), lambda: invoicing.issue(world.MONTH, timezone.now())):
+        with going_on(lambda: pull_changed(partner), lambda: push(partner), bill):
             beside = slow.slowest(url, script, SECONDS)
-    yield Measure(
-        "authorize beside a full sync and a run, slowest 1 %", SIZE, 1 / beside, 1 / alone, "alone", "requests",
-        1 / WORSE,
-    )  # fmt: skip
+    name = "authorize beside a full sync, a push of cards, rating and a run, slowest 1 %"
+    yield Measure(name, SIZE, 1 / beside, 1 / alone, "alone", "requests", 1 / WORSE)
 
 
 def pull_changed(partner) -> None:
@@ -51,6 +52,15 @@ def pull_changed(partner) -> None:
     Location.objects.update(content_hash=b"")
     Evse.objects.update(removed_by_us=True)
     rooms.pulled(LOCATIONS, partner)
+
+
+def push(partner) -> None:
+    push_partner(partner, timezone.now(), ourselves.us())
+
+
+def bill() -> None:
+    rating.rate_due(timezone.now())
+    invoicing.issue(world.MONTH, timezone.now())
 
 
 @contextmanager

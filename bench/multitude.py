@@ -4,7 +4,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx
 from django.db import connection, models
 from django.utils import timezone
 
@@ -13,6 +15,7 @@ from apps.billing.models import Charge, Document, Invoice, InvoiceLine, NumberSe
 from apps.charging.models import Cdr
 from apps.drivers.models import Account, Contract, Driver
 from apps.locations.models import Connector, Evse, Location
+from apps.ocpi.versions import VERSIONS
 from apps.tokens.models import Token
 from emsp.invariants import inspecting
 
@@ -21,6 +24,7 @@ from .measures import Measure, rate
 
 SIZE = 1_000_000
 MANY_CARDS, MANY_EVSES, MANY_ASKED = 1_000_000, 500_000, 20_000
+HUNDRED = 100
 IN_TIME = 60
 """Seconds that the invariants may take over so many CDRs."""
 
@@ -65,8 +69,25 @@ def cards_and_places(token: str, uids: list[str], folder: Path) -> Iterator[Meas
     lines = {"bare view": [""], "authorize": cards, "EVSE status PATCH": paths}
     with web.served(folder) as url:
         found = web.best_of_rounds(url, token, lines, folder)
+        first, *others = crawled(f"{url}/ocpi/{web.VERSION}/tokens", token)
     for name, rows in (("authorize", MANY_CARDS), ("EVSE status PATCH", MANY_EVSES)):
         yield Measure(name, rows, found[name], found["bare view"], "bare view", "requests", web.TARGETS[name])
+    yield Measure("token list, slowest 100 pages", MANY_CARDS, min(others), first, "first 100 pages", "tokens", 1 / 2)
+
+
+def crawled(url: str, token: str) -> Iterator[float]:
+    """The whole list of cards, as a partner pages through it: cards a second, of each hundred pages."""
+    header, query = {"Authorization": VERSIONS[web.VERSION].authorization(token)}, "limit=1000"
+    with httpx.Client(headers=header, trust_env=False, timeout=60) as client:
+        while query:
+            started, count = time.perf_counter(), 0
+            for _ in range(HUNDRED):
+                answer = client.get(f"{url}?{query}").raise_for_status()
+                count += len(answer.json()["data"])
+                query = urlsplit(answer.links.get("next", {}).get("url", "")).query
+                if not query:
+                    break
+            yield count / (time.perf_counter() - started)
 
 
 def spread(tables: Sequence[type[models.Model]], counted: type[models.Model], size: int) -> None:

@@ -1,10 +1,12 @@
 """python -m bench.operator FILE PAGE: a charge point operator that serves the lines of a file, so many a page, as fast as
-it can."""
+it can, and takes whatever it is told."""
 
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+
+TAKEN = b'{"status_code":1000,"timestamp":"2026-01-01T00:00:00Z"}'
 
 
 def handler(bodies: list[bytes], page: int) -> type[BaseHTTPRequestHandler]:
@@ -26,6 +28,13 @@ def handler(bodies: list[bytes], page: int) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        def do_PUT(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(TAKEN)))
+            self.end_headers()
+            self.wfile.write(TAKEN)
 
         def log_message(self, *_arguments):
             """Nobody reads it."""

@@ -21,12 +21,16 @@ from apps.charging.pull import CDRS
 from apps.locations.pull import PULL as LOCATIONS
 from apps.locations.rows import CONNECTORS, EVSES
 from apps.locations.rows import LOCATIONS as LOCATION_ROWS
+from apps.partners import ourselves
 from apps.partners.models import Partner
 from apps.partners.pull import Pull, pull_partner
+from apps.tokens.models import TokenDelivery
+from apps.tokens.push import push_partner
 
 from . import world
 from .measures import Measure, rate
 
+PULLS = {"locations": LOCATIONS, "cdrs": CDRS}
 PAGE_OF_LOCATIONS, PAGE_OF_CDRS = 100, 1000
 
 PLACES = {LOCATION_ROWS: PAGE_OF_LOCATIONS, EVSES: 4 * PAGE_OF_LOCATIONS, CONNECTORS: 8 * PAGE_OF_LOCATIONS}
@@ -62,6 +66,16 @@ def pulls(partner: Partner, uids: list[str], size: int, folder: Path) -> Iterato
         ours = rate(size, lambda: pulled(CDRS, partner))
         yield Measure("CDR pull", size, ours, rate(size, copying(Cdr)), "COPY", "CDRs")
         yield Measure("CDR pull", size, ours, 5_000, "asked for", "CDRs", 1)
+
+
+def pushed(partner: Partner, size: int, folder: Path) -> Iterator[Measure]:
+    """Every card, to somebody who takes it at once."""
+    with operator([], PAGE_OF_CDRS, folder) as url:
+        world.listen(partner, f"{url}/tokens")
+        ours = rate(size, lambda: push_partner(partner, timezone.now(), ourselves.us()))
+    if (known := TokenDelivery.objects.filter(due_at=None, confirmed_version__gt=0).count()) != size:
+        raise RuntimeError(f"{known} tokens are known to the partner, and not {size}")
+    yield Measure("token push", size, ours, 2_000, "asked for", "tokens", 1)
 
 
 def pulled(pull: Pull, partner: Partner) -> None:

@@ -3,6 +3,7 @@
 import random
 from datetime import UTC, date, datetime, timedelta
 
+import msgspec
 from django.db import connection
 from django.utils import timezone
 
@@ -58,21 +59,31 @@ def card(number: int) -> dict:
     } | {"email": f"driver{number:07}@example.com"}  # fmt: skip
 
 
-def connect() -> tuple[Partner, str]:
+def connect(owner: Party = OWNER) -> tuple[Partner, str]:
     """A partner as a handshake leaves it, and the token it calls us with."""
     now = timezone.now()
     partner = Partner.objects.create(
-        name="Bench", state=Partner.State.CONNECTED, version="2.2.1", is_private=True, connected_at=now, pace=PACE
+        name=f"Bench {owner}",
+        state=Partner.State.CONNECTED,
+        version="2.2.1",
+        is_private=True,
+        connected_at=now,
+        pace=PACE,
     )
     partner.outbound_token = sealing.seal(credentials.mint(), peers.place_of_token(partner))
     partner.save()
-    PartyRow.objects.create(country_code=OWNER.country_code, party_id=OWNER.party_id, partner=partner)
+    PartyRow.objects.create(country_code=owner.country_code, party_id=owner.party_id, partner=partner)
     return partner, credentials.issue(partner, CredentialsToken.Kind.CREDENTIALS, now)
 
 
 def offer(partner: Partner, module: str, url: str) -> None:
     Endpoint.objects.update_or_create(partner=partner, identifier=module, role="SENDER", defaults={"url": url})
     pull.open_feeds(partner, timezone.now())
+
+
+def listen(partner: Partner, url: str) -> None:
+    """It takes our tokens."""
+    Endpoint.objects.update_or_create(partner=partner, identifier="tokens", role="RECEIVER", defaults={"url": url})
 
 
 def locations(evses: int) -> list[bytes]:
@@ -97,9 +108,9 @@ def evse_paths(evses: int) -> list[str]:
     ]
 
 
-def cdrs(uids: list[str], count: int) -> list[bytes]:
+def cdrs(uids: list[str], count: int, owner: Party = OWNER) -> list[bytes]:
     """CDRs of the month that are like each other in everything but card, time and energy."""
-    dice, like, contracts = random.Random(1), cdr_like(), contracts_of_cards()
+    dice, like, contracts = random.Random(1), cdr_like() | msgspec.to_builtins(owner), contracts_of_cards()
     numbered = ((number, uids[number % len(uids)]) for number in range(count))
     return [encode(_cdr(like, number, {"uid": uid, "contract_id": contracts[uid]}, dice)) for number, uid in numbered]
 

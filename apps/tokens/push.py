@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from itertools import groupby
+from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from django.db import transaction
 from django.db.models import Q
 
+from apps.bulk import run_prepared
 from apps.ocpi import objects
 from apps.ocpi.client import Peer
 from apps.ocpi.errors import OcpiError, PeerFailed
@@ -29,6 +31,7 @@ from .models import Token, TokenDelivery
 from .sight import seen_by
 
 BATCH = 50
+SOON_S = 0.2
 LEASE = timedelta(minutes=5)
 """Longer than a batch can take: the first call that gets no answer ends it for that partner."""
 
@@ -91,19 +94,19 @@ def _push_batch(partner: Partner, batch: list[TokenDelivery], now: datetime, us:
         peer, url = peer_of(partner), endpoint(partner, "tokens", "RECEIVER")
     except (OcpiError, PeerFailed) as error:
         return _rest(partner, batch[0], str(error), now)
-    ids, confirmed = [delivery.token_id for delivery in batch], 0
-    cards, seen = cards_of(ids, now), seen_by(partner.pk, ids, now)
+    ids = [delivery.token_id for delivery in batch]
+    cards, seen, told = cards_of(ids, now), seen_by(partner.pk, ids, now), Confirming(now)
     for delivery in _worth_telling(batch, seen):
         is_seen = delivery.token_id in seen
         try:
             _put(peer, url, partner, cards[delivery.token_id], us, is_seen=is_seen)
         except PeerFailed as error:
             if not _is_about_this_token(error):
-                return confirmed + _rest(partner, delivery, str(error), now)
+                return told.finish() + _rest(partner, delivery, str(error), now)
             _give_up([delivery], str(error), now)
         else:
-            confirmed += confirm(delivery, cards[delivery.token_id].version, now, is_withdrawn=not is_seen)
-    return confirmed
+            told.add(Told(delivery, cards[delivery.token_id].version, is_withdrawn=not is_seen))
+    return told.finish()
 
 
 def _worth_telling(batch: list[TokenDelivery], seen: set[int]) -> Iterator[TokenDelivery]:
@@ -142,24 +145,59 @@ def url_of(card: Card, url: str, version: Version, us: objects.Party) -> str:
     return f"{url.rstrip('/')}/{path}{query}"
 
 
-@transaction.atomic
-def confirm(delivery: TokenDelivery, version: int, now: datetime, *, is_withdrawn: bool = False) -> bool:
-    """Note what the partner knows now; True if that is the present state.
+class Told(NamedTuple):
+    """A state of a token that the partner took."""
 
-    The delivery is locked before the token's version is read, in a statement of its own: `announce` raises the version
-    first and then makes the delivery due, so we see either both or neither. Read in one statement, a change that
+    delivery: TokenDelivery
+    version: int
+    is_withdrawn: bool = False
+
+
+class Confirming:
+    """What a partner took, noted together: one by one that took longer than telling it. Who answers slowly is noted
+    at once, for somebody may wait to see that a card is blocked everywhere."""
+
+    def __init__(self, now: datetime):
+        self._now, self._told, self._since, self._confirmed = now, [], time.monotonic(), 0
+
+    def add(self, told: Told) -> None:
+        self._told.append(told)
+        if time.monotonic() - self._since > SOON_S:
+            self.finish()
+
+    def finish(self) -> int:
+        """How many are known in their present state, in all."""
+        if self._told:
+            self._confirmed += confirm(self._told, self._now)
+        self._told, self._since = [], time.monotonic()
+        return self._confirmed
+
+
+@transaction.atomic
+def confirm(told: list[Told], now: datetime) -> int:
+    """Note what the partner knows now; how much of that is the present state.
+
+    The deliveries are locked before the versions of the tokens are read, in a statement of its own: `announce` raises the
+    version first and then makes the delivery due, so we see either both or neither. Read in one statement, a change that
     commits while we wait for the lock would be forgotten. If our lease ran out, somebody else may have sent a newer
     state before this one arrived: it is sent once more.
     """
-    row = TokenDelivery.objects.filter(pk=delivery.pk)
-    held = row.select_for_update().get()
-    if held.leased_until != delivery.leased_until:
-        row.update(due_at=now)
-        return False
-    is_current = Token.objects.filter(pk=delivery.token_id, version=version).exists()
-    values = held.settled(due_at=None if is_current else held.due_at)
-    row.update(confirmed_version=version, confirmed_at=now, is_withdrawn=is_withdrawn, **values)
-    return is_current
+    rows = TokenDelivery.objects.filter(pk__in=[one.delivery.pk for one in told])
+    held = {row.pk: row.leased_until for row in rows.select_for_update().order_by("pk")}
+    ours = [one for one in told if held.get(one.delivery.pk) == one.delivery.leased_until]
+    rows.exclude(pk__in=[one.delivery.pk for one in ours]).update(due_at=now)
+    columns = list(zip(*((one.delivery.pk, one.version, one.is_withdrawn) for one in ours), strict=True))
+    return sum(is_current for (is_current,) in run_prepared(CONFIRM, [now, *map(list, columns)])) if ours else 0
+
+
+CONFIRM = """
+UPDATE tokens_tokendelivery kept SET
+    confirmed_version = told.version, confirmed_at = %s, is_withdrawn = told.is_withdrawn,
+    leased_until = NULL, attempts = 0, last_error = '', due_at = CASE WHEN token.version <> told.version THEN kept.due_at END
+FROM unnest(%s::bigint[], %s::integer[], %s::boolean[]) AS told (id, version, is_withdrawn), tokens_token token
+WHERE kept.id = told.id AND token.id = kept.token_id
+RETURNING kept.due_at IS NULL
+"""
 
 
 def _give_up(batch: list[TokenDelivery], error: str, now: datetime) -> int:

@@ -10,7 +10,7 @@ from apps.tokens import tasks
 from apps.tokens.announcing import announce, introduce
 from apps.tokens.blocking import block_driver, known_by
 from apps.tokens.models import Token, TokenDelivery
-from apps.tokens.push import LEASE, confirm, push_due, push_partner, trouble_with
+from apps.tokens.push import LEASE, Told, confirm, push_due, push_partner, trouble_with
 
 pytestmark = pytest.mark.django_db
 SECOND = timedelta(seconds=1)
@@ -168,7 +168,7 @@ def test_a_change_that_commits_while_a_confirmation_waits_is_not_forgotten(make_
     (claimed,) = TokenDelivery.objects.all().claim(now, LEASE)
     with transaction.atomic():
         announce([token], now)
-        waiting = in_thread(confirm, claimed, 1, now)
+        waiting = in_thread(confirm, [Told(claimed, 1)], now)
         waiting.join(0.3)
         assert waiting.is_alive()
     waiting.join()
@@ -180,8 +180,8 @@ def test_who_overstayed_the_lease_confirms_nothing(make_due, now):
     make_due()
     (slow,) = TokenDelivery.objects.all().claim(now, LEASE)
     (quick,) = TokenDelivery.objects.all().claim(now + 2 * LEASE, LEASE)
-    assert confirm(quick, 1, now + 2 * LEASE)
-    assert not confirm(slow, 1, now + 3 * LEASE)
+    assert confirm([Told(quick, 1)], now + 2 * LEASE) == 1
+    assert confirm([Told(slow, 1)], now + 3 * LEASE) == 0
     assert TokenDelivery.objects.get().due_at == now + 3 * LEASE
 
 
