@@ -34,6 +34,7 @@ SELECT {", ".join(_FIELDS)} FROM partners_party
 WHERE partner_id = %s::bigint
     AND (upper(country_code), upper(party_id)) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
 """
+OLDEST = f"SELECT {', '.join(_FIELDS)} FROM partners_party WHERE partner_id = %s::bigint ORDER BY id LIMIT 1"
 
 
 def parties_of(partner: Partner, owners: Iterable[objects.Party]) -> dict[Key, Party]:
@@ -47,6 +48,12 @@ def parties_of(partner: Partner, owners: Iterable[objects.Party]) -> dict[Key, P
     rows = run_prepared(FIND, [partner.pk, *map(list, zip(*wanted, strict=True))])
     found = [Party.from_db("default", _FIELDS, row) for row in rows]
     return {key_of(party.country_code, party.party_id): party for party in found}
+
+
+def oldest_party_of(partner: Partner) -> Party | None:
+    """Whose it is that a connection of one party alone brings, and does not name (LOC-10)."""
+    rows = run_prepared(OLDEST, [partner.pk])
+    return Party.from_db("default", _FIELDS, rows[0]) if rows else None
 
 
 def hub_of(partner: Partner) -> objects.Party | None:

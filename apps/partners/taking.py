@@ -22,7 +22,7 @@ from apps.ocpi.versions import Reading, Version, content_hash
 from apps.partners import quarantine
 from apps.partners.models import Partner, Party
 from apps.partners.recognition import Kept, Standing, named
-from apps.partners.scope import Key, claim_of, key_of, parties_of
+from apps.partners.scope import Key, claim_of, key_of, oldest_party_of, parties_of
 
 log = logging.getLogger(__name__)
 
@@ -216,20 +216,24 @@ class Sending:
             return Stored(Outcome.FAILED, problems=OUR_FAULT)
 
     @cached_property
-    def _implied_owner(self) -> objects.Party:
+    def _implied(self) -> Party | None:
         """Whose an object is that does not say it: in 2.1.1 the URL does, or the connection, which is of one party."""
-        party = self.owner
-        if party is None and not self.version.has_routing:
-            party = self.partner.parties.order_by("pk").first()
+        if self.owner is None and not self.version.has_routing:
+            return oldest_party_of(self.partner)
+        return self.owner
+
+    @cached_property
+    def _implied_owner(self) -> objects.Party:
+        party = self._implied
         return objects.Party(party.country_code, party.party_id) if party else objects.Party("", "")
 
     def _parties_of(self, owners: set[objects.Party]) -> dict[Key, Party]:
-        """The party of the URL was looked up with the caller, and is mostly the only one."""
-        owner = self.owner
-        if owner is not None and owner.partner_id == self.partner.pk:
-            key = key_of(owner.country_code, owner.party_id)
+        """The party of the URL was looked up with the caller, and is mostly the only one, as is that of a connection."""
+        implied = self._implied
+        if implied is not None and implied.partner_id == self.partner.pk:
+            key = key_of(implied.country_code, implied.party_id)
             if all(key_of(one.country_code, one.party_id) == key for one in owners):
-                return {key: owner}
+                return {key: implied}
         return parties_of(self.partner, owners)
 
     def _judge(self, body: bytes, read: Reading | Stored, parties: dict[Key, Party]) -> Taken:

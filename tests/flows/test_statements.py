@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.drivers.models import Account, Contract, Driver
+from apps.ocpi.versions import VERSIONS
 from apps.tokens.models import Token
 from tests.partners.mirrors import example, header_of, make_partner
 
@@ -20,12 +21,12 @@ def asked(client, db):
     """Call as a partner; the statements that took."""
     header = header_of(make_partner())
 
-    def asked(method, path, body=None):
+    def asked(method, path, body=None, version="2.2.1"):
         content = b"" if body is None else json.dumps(body).encode()
         with CaptureQueriesContext(connection) as queries:
             answer = client.generic(
                 method,
-                f"/ocpi/2.2.1/{path}",
+                f"/ocpi/{version}/{path}",
                 content,
                 content_type="application/json",
                 headers=header,
@@ -51,3 +52,9 @@ def test_of_the_caller_everything_is_asked_at_once(asked):
     ):
         of_partner = [statement for statement in statements if 'FROM "partners_' in statement]
         assert of_partner == [], "a field that every request needs belongs to apps/partners/credentials.py"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_whose_a_cdr_is_that_does_not_say_it_is_asked_with_all_else(version, asked):
+    statements = asked("POST", "cdrs", example("cdr", version), version)
+    assert [statement for statement in statements if 'FROM "partners_' in statement] == []
