@@ -184,7 +184,8 @@ def routes_of(evse: Evse) -> str:
     """By which other routes it is told of, and whether one of them is preferred."""
     shown = [format_html("shown as that of {}", link(evse.same_as, told_by(evse.same_as)))] if evse.same_as else []
     others = [format_html("also by {}", link(other, told_by(other))) for other in evse.others.all()[:10]]
-    return format_html_comma([*shown, *others])
+    notes = [*shown, *others]
+    return format_html_comma(notes)
 
 
 def told_by(evse: Evse) -> str:
