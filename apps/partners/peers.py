@@ -28,8 +28,8 @@ def token_of(partner: Partner) -> str:
         raise PeerFailed(str(error), permanent=True) from error
 
 
-def peer_of(partner: Partner, module: str = "", *, patience: float | None = None, them: Party | None = None) -> Peer:
-    """A connected partner, to be called. Give the module for the record; of credentials nothing but the fact is kept.
+def peer_of(partner: Partner, module: str, *, patience: float | None = None, them: Party | None = None) -> Peer:
+    """A connected partner, to be called. The record looks at the module; of credentials nothing but the fact is kept.
 
     The routing headers name `them`, else whom `_addressee` does; a hub that does not say who it is finds out by itself
     (TR-25). Configuration modules have no such headers (TR-23), nor does what goes to all parties of a platform.

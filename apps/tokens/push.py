@@ -91,7 +91,7 @@ def _push_batch(partner: Partner, batch: list[TokenDelivery], now: datetime, us:
     """PUT one token after the other; how many were confirmed. Who does not answer is left alone for a while."""
     try:
         require_connected(partner, partner.parties.all())
-        peer, url = peer_of(partner), endpoint(partner, "tokens", "RECEIVER")
+        peer, url = peer_of(partner, "tokens"), endpoint(partner, "tokens", "RECEIVER")
     except (OcpiError, PeerFailed) as error:
         return _rest(partner, batch[0], str(error), now)
     ids = [delivery.token_id for delivery in batch]

@@ -96,9 +96,9 @@ def test_swapped_secrets_of_two_partners_are_not_used(make_partner):
 @pytest.mark.django_db
 def test_who_is_not_connected_or_offers_nothing_is_not_called(make_partner):
     with pytest.raises(PeerFailed):
-        peers.peer_of(make_partner(state=Partner.State.DISCONNECTED))
+        peers.peer_of(make_partner(state=Partner.State.DISCONNECTED), "tokens")
     with pytest.raises(PeerFailed):
-        peers.peer_of(make_partner())
+        peers.peer_of(make_partner(), "tokens")
     with pytest.raises(MissingEndpoints, match="cdrs"):
         peers.endpoint(make_partner(), "cdrs", "SENDER")
 

@@ -5,7 +5,7 @@ import pytest
 from django.db import connections, transaction
 from django.utils import timezone
 
-from apps.partners.models import Client, Partner, Party
+from apps.partners.models import Client, Exchange, Partner, Party
 from apps.tokens import tasks
 from apps.tokens.announcing import announce, introduce
 from apps.tokens.blocking import block_driver, known_by
@@ -136,6 +136,17 @@ def test_a_hub_whose_parties_are_away_is_told_nothing_and_the_reason_is_kept(cpo
     assert "SE*LAD is offline" in trouble_with(partner)
     Client.objects.update(status="CONNECTED")
     assert push_due(now + 2 * SECOND, us)["confirmed"] == 1
+
+
+@pytest.mark.control("S41")
+def test_whose_card_it_was_is_not_in_the_record_of_a_push(cpo, make_due, now, us):
+    """Once it was: the record did not know that the message was about tokens."""
+    token = make_due("04ABCDEF", visual_number="V-77")
+    push_due(now, us)
+    kept = Exchange.objects.get(method="PUT")
+    assert kept.module == "tokens"
+    said = f"{kept.url} {bytes(kept.request_body)} {kept.object_id}"
+    assert not [text for text in (token.uid, "V-77", token.contract.contract_id) if text in said]
 
 
 def test_a_partner_without_the_module_waits_with_the_reason(make_due, partner, now, us):
