@@ -73,6 +73,7 @@ api_urls = [
     path(f"{API}/sessions", driving.Sessions.as_view()),
     path(f"{API}/sessions/<str:session_id>", driving.SessionDetail.as_view()),
     path(f"{API}/sessions/<str:session_id>/stop", driving.StopSession.as_view()),
+    path(f"{API}/sessions/<str:session_id>/preferences", driving.Preferences.as_view()),
     path(f"{API}/commands/<str:command_id>", driving.CommandDetail.as_view(), name="api-command"),
 ]
 

@@ -8,13 +8,14 @@ from apps.charging import commands
 from apps.charging.models import Command
 from apps.drivers.models import contract_key
 from apps.locations.models import Evse
+from apps.ocpi import objects
 from apps.tokens.cards import cards_of
 
 from . import problems, scope
 from .frame import ApiView
 from .locations import shown
 from .schema import described
-from .shapes import CommandShape, ContractShape, Paged, Row, SessionShape, Start, page_of
+from .shapes import CommandShape, ContractShape, Paged, Row, SessionShape, Start, Wanted, page_of
 
 
 class Contracts(ApiView):
@@ -90,9 +91,18 @@ class StopSession(Commanding):
         return self.asked(commands.request_stop, self.only(scope.sessions(self.key), session_id))
 
 
+class Preferences(Commanding):
+    @described("charging_preferences", CommandShape, takes=Wanted, status=202)
+    def post(self, request, session_id):
+        """Tell what the driver wants of a session. The operator may refuse; what it wants to know then is its answer."""
+        session = self.only(scope.sessions(self.key), session_id)
+        wanted = objects.ChargingPreferences(**self.read(Wanted, request.data))
+        return self.asked(commands.request_preferences, session, wanted)
+
+
 class CommandDetail(ApiView):
     @described("command", CommandShape)
     def get(self, request, command_id):
-        """What became of a start or stop."""
+        """What became of a start, a stop or preferences."""
         command: Command = self.only(scope.commands(self.key), command_id)
         return Response(CommandShape(command).data)

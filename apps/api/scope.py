@@ -13,6 +13,8 @@ from apps.tokens.models import Token
 
 from .models import ApiKey
 
+OF_SESSIONS = (Command.Kind.STOP_SESSION, Command.Kind.SET_PREFERENCES)
+
 
 def drivers(key: ApiKey) -> QuerySet[Driver]:
     return Driver.objects.filter(_of(key, "account"))
@@ -36,10 +38,10 @@ def sessions(key: ApiKey) -> QuerySet[Session]:
 
 
 def commands(key: ApiKey) -> QuerySet[Command]:
-    """Starts and stops of drivers, whoever asked for them."""
+    """Starts and stops of drivers, and what they prefer, whoever asked for it."""
     starts = Q(kind=Command.Kind.START_SESSION) & _of(key, "token__contract__driver__account")
-    stops = Q(kind=Command.Kind.STOP_SESSION, session__token__isnull=False)
-    return Command.objects.filter(starts | stops & _of(key, "session__token__contract__driver__account"))
+    others = Q(kind__in=OF_SESSIONS, session__token__isnull=False)
+    return Command.objects.filter(starts | others & _of(key, "session__token__contract__driver__account"))
 
 
 def invoices(key: ApiKey) -> QuerySet[Invoice]:

@@ -18,6 +18,7 @@ from apps.charging.models import Command, Session
 from apps.drivers.models import Contract, Driver
 from apps.locations.models import Evse, Location
 from apps.money import round_money
+from apps.ocpi.vocabulary import PROFILES
 from apps.tokens.models import Token
 
 from . import ids, scope
@@ -114,6 +115,15 @@ class Start(serializers.Serializer):
     connector = serializers.CharField(
         required=False, default="", max_length=36, help_text="The id of a connector of it; needed where the CPO asks for it."
     )  # fmt: skip
+
+
+class Wanted(serializers.Serializer):
+    """What a driver wants of a session; what is left out the operator may do without, or ask for."""
+
+    profile = serializers.ChoiceField(PROFILES, source="profile_type", help_text="As cheap, fast or green as it goes.")
+    departure_at = Moment(source="departure_time", required=False, help_text="When the driver leaves.")
+    energy_kwh = serializers.DecimalField(7, 3, source="energy_need", required=False, help_text="That are needed until then.")
+    may_discharge = serializers.BooleanField(source="discharge_allowed", required=False)
 
 
 # What is told
@@ -241,7 +251,7 @@ class CommandShape(serializers.Serializer):
     """What a charge point was asked for, and how far that is. Only PROVEN says that a session shows it."""
 
     id = Id(Command, source="pk")
-    kind = serializers.ChoiceField([Command.Kind.START_SESSION, Command.Kind.STOP_SESSION])
+    kind = serializers.ChoiceField([Command.Kind.START_SESSION, *scope.OF_SESSIONS])
     state = serializers.ChoiceField(Command.State.choices)
     is_open = serializers.BooleanField(help_text="Whether it is still on its way.")
     requested_at = Moment()

@@ -8,13 +8,15 @@ over a result, a result over our giving up (CMD-05).
 import secrets
 from datetime import datetime, timedelta
 
+import msgspec
 from django.db import connection, transaction
 
 from apps.charging.models import Command, Session
+from apps.locations.finding import find_evse
 from apps.locations.models import Connector, Evse
-from apps.ocpi import objects
-from apps.ocpi.errors import InvalidObject, MissingEndpoints, PeerFailed, Problem, UnknownObject
-from apps.ocpi.modules import RECEIVER
+from apps.ocpi import objects, reader
+from apps.ocpi.errors import InvalidObject, MissingEndpoints, PeerFailed, Problem, UnknownLocation, UnknownObject
+from apps.ocpi.modules import RECEIVER, SENDER
 from apps.ocpi.versions import VERSIONS
 from apps.partners import clients, peers
 from apps.partners.models import Partner, Party
@@ -27,8 +29,9 @@ Kind, State = Command.Kind, Command.State
 
 SEND = "apps.charging.tasks.send_commands"
 ACCEPTED, CANCELED_RESERVATION = "ACCEPTED", "CANCELED_RESERVATION"
-START_STOP, UNLOCK, RESERVE, NEEDS_CONNECTOR = (
+START_STOP, UNLOCK, RESERVE, NEEDS_CONNECTOR, PREFERENCES = (
     "REMOTE_START_STOP_CAPABLE", "UNLOCK_CAPABLE", "RESERVABLE", "START_SESSION_CONNECTOR_REQUIRED",
+    "CHARGING_PREFERENCES_CAPABLE",
 )  # fmt: skip
 OVER = frozenset({"COMPLETED", "INVALID"})
 CLOCKS_DIFFER = timedelta(minutes=5)
@@ -118,10 +121,36 @@ def request_unlock(connector: Connector, now: datetime, *, by: str = "") -> Comm
 
 
 def request_stop(session: Session, now: datetime, *, by: str = "") -> Command:
-    if session.status in OVER:
-        raise CannotCommand(f"session {session} is {session.status} already")
+    _require_running(session)
     where = {"location_id": session.location_id, "evse_uid": session.evse_uid, "connector_id": session.connector_id}
     return _request(Kind.STOP_SESSION, session.party, now, session=session, requested_by=by, **where)
+
+
+def request_preferences(
+    session: Session, wanted: objects.ChargingPreferences, now: datetime, *, by: str = ""
+) -> Command:
+    """Tell what the driver wants of a session that runs (SES-08). One wish at a time, so that the last one counts."""
+    require_preferable(session)
+    if wanted.departure_time and wanted.departure_time <= now:
+        raise CannotCommand("the departure is in the future")
+    if wanted.energy_need is not None and wanted.energy_need <= 0:
+        raise CannotCommand("the energy that is needed is more than nothing")
+    said = msgspec.to_builtins(wanted)
+    command = _request(Kind.SET_PREFERENCES, session.party, now, session=session, preferences=said, requested_by=by)
+    if command.preferences != said:
+        raise CannotCommand("other preferences are on their way, and the CPO has not answered yet")
+    return command
+
+
+def require_preferable(session: Session) -> None:
+    """CannotCommand where the CPO would take no preferences of this session; where we do not know, it says so itself."""
+    _require_running(session)
+    _reached_by(session.party, Kind.SET_PREFERENCES)
+    try:
+        evse = find_evse(session.party, session.location_id, session.evse_uid)
+    except UnknownLocation:
+        return
+    _require(evse, PREFERENCES)
 
 
 def request_cancellation(reservation: Command, now: datetime, *, by: str = "") -> Command:
@@ -134,6 +163,11 @@ def may_be_cancelled(command: Command, now: datetime) -> bool:
     """Whether it is a reservation that the CPO may hold for us; where nobody knows, it may."""
     over = {State.REQUESTED, State.UNSENT, State.REFUSED, State.FAILED, State.CANCELED}
     return command.kind == Kind.RESERVE_NOW and command.state not in over and command.reserved_until > now
+
+
+def _require_running(session: Session) -> None:
+    if session.status in OVER:
+        raise CannotCommand(f"session {session} is {session.status} already")
 
 
 def _require(evse: Evse, capability: str) -> None:
@@ -193,10 +227,20 @@ def _reached_by(party: Party, kind: Kind) -> Partner:
         raise CannotCommand(f"OCPI {version}, which {partner} speaks, has no {kind}")
     try:
         clients.require_connected(partner, [party])
-        peers.endpoint(partner, "commands", RECEIVER)
+        interface_of(partner, kind)
     except (MissingEndpoints, PeerFailed) as error:
         raise CannotCommand(str(error)) from error
     return partner
+
+
+def preferences_of(command: Command) -> objects.ChargingPreferences:
+    return reader.judge(command.preferences, objects.ChargingPreferences).object
+
+
+def interface_of(partner: Partner, kind: str) -> str:
+    """The URL under which a partner is asked; MissingEndpoints if it has none. Preferences are put to its sessions."""
+    of = ("sessions", SENDER) if kind == Kind.SET_PREFERENCES else ("commands", RECEIVER)
+    return peers.endpoint(partner, *of).rstrip("/")
 
 
 def answerable(partner: Partner, kind: str, reply_key: str, now: datetime) -> Command:

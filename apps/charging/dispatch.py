@@ -4,18 +4,20 @@ A command is marked as sent, and that is committed, before the call begins. What
 an answer that got lost leaves it waiting for the result, which may come all the same.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from http import HTTPStatus
+from urllib.parse import quote
 
 from django.db import transaction
 
-from apps.charging.commands import ACCEPTED, texts
+from apps.charging.commands import ACCEPTED, interface_of, preferences_of, texts
 from apps.charging.models import Command
 from apps.ocpi import objects
-from apps.ocpi.client import Peer
+from apps.ocpi.client import Answer
 from apps.ocpi.errors import WENT_NOWHERE, InvalidObject, OcpiError, PeerFailed
-from apps.ocpi.modules import RECEIVER
-from apps.ocpi.versions import VERSIONS, Version
+from apps.ocpi.versions import VERSIONS, Version, read_preferences_response
 from apps.partners import clients, ourselves, peers
 from apps.partners.taking import fitting
 from apps.tokens.cards import cards_of, describe
@@ -50,31 +52,37 @@ def send_due(now: datetime) -> int:
 def send(command: Command, clock: Clock) -> bool:
     """Send a claimed command; False where it may not or cannot be sent."""
     try:
-        peer, url, body = _prepare(command, clock())
+        ask = _prepare(command, clock())
     except (TooLate, OcpiError, PeerFailed) as error:
         _leave(command, str(error))
         return False
     if not _mark_sent(command, clock()):
         return False
-    _call(command, peer, url, body)
+    _call(command, ask)
     return True
 
 
-def _prepare(command: Command, now: datetime) -> tuple[Peer, str, dict]:
-    """All that needs no answer, before it counts as sent."""
+def _prepare(command: Command, now: datetime) -> Callable[[], Answer]:
+    """The call, with all that needs no answer done before it counts as sent."""
     if now - command.requested_at > TOO_LATE:
         raise TooLate("it could not be sent within a minute, and now it would surprise")
     clients.require_connected(command.partner, [command.party])
     party = objects.Party(command.party.country_code, command.party.party_id)
-    peer = peers.peer_of(command.partner, "commands", patience=PATIENCE_S, them=party)
-    version = VERSIONS[command.partner.version]
-    url = f"{peers.endpoint(command.partner, 'commands', RECEIVER).rstrip('/')}/{command.kind}"
-    told = _worded(command, version, now)
-    return peer, url, version.write(command.kind.lower(), told, nulls=command.partner.nulls)
+    is_preference = command.kind == Kind.SET_PREFERENCES
+    peer = peers.peer_of(
+        command.partner, "sessions" if is_preference else "commands", patience=PATIENCE_S, them=party
+    )
+    version, url = VERSIONS[command.partner.version], interface_of(command.partner, command.kind)
+    told = version.write(command.kind.lower(), _worded(command, version, now), nulls=command.partner.nulls)
+    if is_preference:
+        return partial(peer.put, f"{url}/{quote(command.session.ocpi_id, safe='')}/charging_preferences", told)
+    return partial(peer.post, f"{url}/{command.kind}", told)
 
 
 def _worded(command: Command, version: Version, now: datetime):
     """The object of the command (mod_commands, Object description)."""
+    if command.kind == Kind.SET_PREFERENCES:
+        return preferences_of(command)
     said = {"response_url": f"{ourselves.version_url(version)}/commands/{command.kind}/{command.reply_key}"}
     where = {"location_id": command.location_id, "evse_uid": command.evse_uid or None}
     connector = {"connector_id": command.connector_id or None}
@@ -122,12 +130,12 @@ def _expected(command: Command, timeout_s: int) -> dict:
     return {"due_at": due, "answerable_until": last + MARGIN, "leased_until": None}
 
 
-def _call(command: Command, peer: Peer, url: str, body: dict) -> None:
+def _call(command: Command, ask: Callable[[], Answer]) -> None:
+    note = _note_preferences if command.kind == Kind.SET_PREFERENCES else _note_response
     try:
-        answer = peer.post(url, body)
-        told = VERSIONS[command.partner.version].read_command_response(answer.data or b"null").object
+        answer = ask()
         with fitting(), transaction.atomic():
-            _note_response(command, told)
+            note(command, answer.data or b"null")
     except PeerFailed as error:
         _note_failure(command, error)
     except InvalidObject as error:
@@ -145,8 +153,16 @@ def _note_failure(command: Command, error: PeerFailed) -> None:
         _row(command).update(last_error=str(error))
 
 
-def _note_response(command: Command, told: objects.CommandResponse) -> None:
+def _note_preferences(command: Command, data: bytes) -> None:
+    """The CPO's answer is all that comes (mod_sessions, PUT Method); what is no yes is kept as it said it."""
+    said = read_preferences_response(data)
+    state = State.DONE if said == ACCEPTED else State.REFUSED
+    _row(command).update(response=said, state=state, due_at=None)
+
+
+def _note_response(command: Command, data: bytes) -> None:
     """What the CPO said is kept in any case; it decides nothing where the charge point or a session was quicker."""
+    told = VERSIONS[command.partner.version].read_command_response(data).object
     _row(command).update(response=told.result)
     waiting = _row(command).filter(state=State.SENT)
     if told.result != ACCEPTED:

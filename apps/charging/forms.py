@@ -3,10 +3,18 @@
 from django import forms
 from django.db.models import Q, QuerySet
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from apps.drivers.models import Contract
 from apps.locations.models import Connector
+from apps.ocpi import objects
+from apps.ocpi.vocabulary import PROFILES
 from apps.tokens.finding import drivers_like
 from apps.tokens.models import Token
 
@@ -134,3 +142,27 @@ class StartForm(CardForm):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["connector"].queryset = Connector.objects.filter(evse=self.object_id)
+
+
+class PreferencesForm(BaseDialogForm):
+    """Charging preferences (mod_sessions); the time is the office's."""
+
+    profile_type = forms.ChoiceField(
+        label="How", choices=[(name, name.lower()) for name in PROFILES], widget=UnfoldAdminSelectWidget
+    )
+    departure_time = forms.DateTimeField(
+        label="Leaves at", required=False,
+        widget=forms.DateTimeInput(
+            {"type": "datetime-local", "class": UnfoldAdminTextInputWidget().attrs["class"]}, format="%Y-%m-%dT%H:%M"
+        ),
+    )  # fmt: skip
+    energy_need = forms.DecimalField(
+        label="Energy needed, kWh", required=False, max_digits=7, decimal_places=3, widget=UnfoldAdminDecimalFieldWidget
+    )
+    discharge_allowed = forms.BooleanField(
+        label="May be discharged meanwhile", required=False, widget=UnfoldBooleanSwitchWidget
+    )
+
+    @property
+    def preferences(self) -> objects.ChargingPreferences:
+        return objects.ChargingPreferences(**self.cleaned_data)

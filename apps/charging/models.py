@@ -249,7 +249,7 @@ class Finding(models.Model):
 
 
 class Command(Due):
-    """What a CPO was asked to do at a charge point, and how far it came (mod_commands).
+    """What a CPO was asked to do at a charge point, and how far it came (mod_commands; of preferences mod_sessions).
 
     It is sent once or not at all (CMD-08), and what comes back is never waited for: first what the CPO says at once
     (`response`), then what the charge point said (`result`), then perhaps a session, which alone proves that somebody
@@ -262,6 +262,7 @@ class Command(Due):
         UNLOCK_CONNECTOR = "UNLOCK_CONNECTOR", "unlock"
         RESERVE_NOW = "RESERVE_NOW", "reserve"
         CANCEL_RESERVATION = "CANCEL_RESERVATION", "cancel a reservation"
+        SET_PREFERENCES = "SET_PREFERENCES", "charging preferences"
 
     class State(models.TextChoices):
         REQUESTED = "REQUESTED", "about to be sent"
@@ -292,12 +293,13 @@ class Command(Due):
         null=True,
         blank=True,
         related_name="commands",
-        help_text="The one to stop, or the one that proves it.",
+        help_text="The one to stop, the one that proves it, or whose preferences these are.",
     )
     reservation = models.ForeignKey(
         "self", models.PROTECT, null=True, blank=True, related_name="cancellations", help_text="The one to cancel."
     )
     reserved_until = models.DateTimeField(null=True, blank=True)
+    preferences = models.JSONField(null=True, blank=True, help_text="The canonical ChargingPreferences (SES-08).")
     authorization_reference = models.TextField(blank=True, help_text="Of the authorisation we gave (CMD-01).")
     reply_key = models.CharField(max_length=22, unique=True, editable=False, help_text="Ends the response_url.")
     requested_at = models.DateTimeField()
@@ -348,6 +350,11 @@ class Command(Due):
                 condition=Q(kind="RESERVE_NOW", reserved_until__isnull=False, reserved_until__gt=F("requested_at"))
                 | ~Q(kind="RESERVE_NOW") & Q(reserved_until=None),
                 name="command_reservation_ends_later",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="SET_PREFERENCES", session__isnull=False, preferences__isnull=False)
+                | ~Q(kind="SET_PREFERENCES") & Q(preferences__isnull=True),
+                name="command_preferences_are_of_a_session",
             ),
             models.CheckConstraint(
                 condition=Q(state__in=["REQUESTED", "UNSENT"], sent_at=None)

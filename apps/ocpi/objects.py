@@ -522,6 +522,15 @@ class CancelReservation(Object, kw_only=True):
     reservation_id: code(36)
 
 
+class ChargingPreferences(Object, kw_only=True):
+    """What a driver wants of a session, later than 2.1.1; energy in kWh."""
+
+    profile_type: v.ProfileType
+    departure_time: DateTime | None = None
+    energy_need: Number | None = None
+    discharge_allowed: bool | None = None
+
+
 class CommandResponse(Object, kw_only=True):
     """What the CPO says at once. `timeout`: seconds until it gives up on the charge point; 2.1.1 does not say."""
 

@@ -11,7 +11,7 @@ PATCHES = ("location_patch", "evse_patch", "connector_patch", "session_patch")
 
 REQUIRED = dict.fromkeys(PATCHES, ()) | {"location": ("type", "postal_code")}
 EXPECTED: dict[str, tuple[str, ...]] = {}
-COMMANDS = v221.COMMANDS - {"CANCEL_RESERVATION"}
+COMMANDS = v221.COMMANDS - {"CANCEL_RESERVATION", "SET_PREFERENCES"}
 
 CAPABILITIES = {
     "CHARGING_PROFILE_CAPABLE",

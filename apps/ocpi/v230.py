@@ -48,8 +48,11 @@ REQUIRED = {
 }
 """What this version demands beyond the canonical object, by path in the body as sent; lists are looked into."""
 
-COMMANDS = frozenset({"START_SESSION", "STOP_SESSION", "UNLOCK_CONNECTOR", "RESERVE_NOW", "CANCEL_RESERVATION"})
-"""What a charge point can be asked for (mod_commands, CommandType). Their objects are only ever written."""
+COMMANDS = frozenset(
+    {"START_SESSION", "STOP_SESSION", "UNLOCK_CONNECTOR", "RESERVE_NOW", "CANCEL_RESERVATION", "SET_PREFERENCES"}
+)
+"""What can be asked at a charge point (mod_commands, CommandType; preferences are put to sessions, and so named by us).
+Their objects are only ever written."""
 
 EXPECTED = {
     "cdr": ("tariffs.country_code", "tariffs.party_id", "tariffs.tax_included", "tariffs.last_updated"),

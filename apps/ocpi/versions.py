@@ -284,6 +284,14 @@ def read_versions(body: bytes) -> list[objects.VersionRef]:
     return [judgement.object for judgement in judged if judgement.object is not None]
 
 
+def read_preferences_response(body: bytes) -> str:
+    """What a CPO says to charging preferences: one word, the same in every version (mod_sessions, PUT Method)."""
+    said = reader.decode(body)
+    if not isinstance(said, str):
+        raise InvalidObject([Problem("", "expected a word, such as ACCEPTED")])
+    return said
+
+
 def token_forms(header: str) -> list[str]:
     """The credentials tokens that an Authorization header may mean: as written, and decoded (TR-03, trust S5)."""
     match = re.fullmatch(r"token +([!-~]+)", header.strip(" "), re.IGNORECASE | re.ASCII)

@@ -4,7 +4,7 @@ They are known sets, not closed ones: a value outside is kept as text and gets a
 with one of these can hold any text.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 AllowedType = Literal["ALLOWED", "BLOCKED", "EXPIRED", "NO_CREDIT", "NOT_ALLOWED"]
 
@@ -78,6 +78,8 @@ ParkingType = Literal[
 PowerType = Literal["AC_1_PHASE", "AC_2_PHASE", "AC_2_PHASE_SPLIT", "AC_3_PHASE", "DC"]
 
 ProfileType = Literal["CHEAP", "FAST", "GREEN", "REGULAR"]
+PROFILES: tuple[str, ...] = get_args(ProfileType)
+"""Also asked for by us: what a driver may wish (mod_sessions, ProfileType)."""
 
 ConnectionStatus = Literal["CONNECTED", "OFFLINE", "PLANNED", "SUSPENDED"]
 

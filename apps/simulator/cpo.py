@@ -160,7 +160,7 @@ def _evse(site: Site, party_id: str, number: int, index: int) -> dict[str, Any]:
         "uid": f"{site.country}{number:04d}-{index}",
         "evse_id": f"{site.country}*{party_id}*E{number:04d}*{index}",
         "status": "AVAILABLE",
-        "capabilities": ["RFID_READER", "REMOTE_START_STOP_CAPABLE", "UNLOCK_CAPABLE"],
+        "capabilities": ["RFID_READER", "REMOTE_START_STOP_CAPABLE", "UNLOCK_CAPABLE", "CHARGING_PREFERENCES_CAPABLE"],
         "connectors": _connectors(site.country, number, _has_dc(number, index)),
         "physical_reference": str(index),
         "last_updated": MADE,

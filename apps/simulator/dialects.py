@@ -97,7 +97,9 @@ def _old_location(location: Body, locations: Locations) -> Body:
 
 
 def _old_evse(evse: Body) -> Body:
-    return evse | {"connectors": [_old_connector(connector) for connector in evse["connectors"]]}
+    old = evse | {"connectors": [_old_connector(connector) for connector in evse["connectors"]]}
+    able = [capability for capability in evse["capabilities"] if capability != "CHARGING_PREFERENCES_CAPABLE"]
+    return old | {"capabilities": able}
 
 
 def _old_connector(connector: Body) -> Body:

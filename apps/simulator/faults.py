@@ -35,6 +35,7 @@ bumped           last_updated is the time of the question, always
 forgotten_token  a card is taken with thanks, and not kept
 command_response  what we say at once to a command                   REJECTED …
 command_result    what the charge point says to it                   FAILED …, null: nothing ever
+preferences_response  what we say to charging preferences            NOT_POSSIBLE …
 no_session       what is started from afar, nobody is told of
 late_cdr         the CDR comes after the session ended, pushed or not   seconds, null: never
 sent_missing     a field is left out of what we push                 path

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from apps.simulator import preferences
 from apps.simulator.dialects import HOME, ONE_PARTY, spoken, understood
 from apps.simulator.faults import Faults, bent, instead, module_of, to_slash
 from apps.simulator.hub import CLIENTS, Hub
@@ -116,6 +117,8 @@ class Interfaces:
             return self._token(request, version, parts[1:], struck)
         if parts[0] == "commands" and len(parts) == 2 and self.take_command:
             return self._command(request, version, parts[1], struck)
+        if parts[0] == "sessions" and parts[2:] == ["charging_preferences"] and version != ONE_PARTY:
+            return self._preferences(request, parts[1], struck)
         if parts[0] in self.lists:
             return self._sent(request, version, parts, struck)
         return self._error(404, 2000, "there is nothing at this URL")
@@ -214,6 +217,24 @@ class Interfaces:
         if request.method != "POST":
             return self._error(405, 2000, "POST")
         return self.take_command(request, version, kind, struck)
+
+    def _preferences(self, request: Request, session_id: str, struck: dict[str, Any]) -> Reply:
+        if request.method != "PUT":
+            return self._error(405, 2000, "PUT")
+        held = self.shelf("sessions").get(session_id)
+        session = held and msgspec.json.decode(held)
+        location = session and self.registration.world.locations[session["location_id"]]
+        evse = location and _inside(location, [session["evse_uid"]])
+        if not evse or preferences.CAPABLE not in evse["capabilities"]:
+            return self._error(404, 2001, "this EVSE takes no charging preferences")
+        try:
+            wanted = request.json()
+            said = struck.get("preferences_response") or preferences.said_to(wanted, evse)
+        except (KeyError, TypeError, ValueError) as reason:
+            return answer(self.clock(), code=2001, message=f"no preferences: {reason!r}")
+        party = f"{session['country_code']}*{session['party_id']}"
+        self.ledger.write(self.clock(), "preferences", session_id, party, response=said, wanted=wanted)
+        return answer(self.clock(), said)
 
     def _sent(self, request: Request, version: str, parts: list[str], struck: dict[str, Any]) -> Reply:
         if request.method != "GET":

@@ -150,11 +150,11 @@ def test_anothers_is_like_nobodys_to_a_key(accounts):
     (owner, other), known, unknown = accounts
     for route in OF_ACCOUNTS:
         path, nobodys = (url(route, "", **values).removeprefix("/api/v1/") for values in (known, unknown))
-        is_read = not route.endswith("stop")
+        is_read = not route.endswith(("stop", "preferences"))
         assert not is_read or owner.get(path).status_code == 200, path
         for method in ("get", "post"):
             found, missing = (getattr(other, method)(address) for address in (path, nobodys))
             assert (found.status_code, found.content) == (missing.status_code, missing.content), (method, path)
             assert found.status_code == (404 if is_read == (method == "get") else 405), (method, path)
     assert len(OF_ACCOUNTS) >= 7
-    assert not Command.objects.exclude(reply_key="stop").filter(kind="STOP_SESSION").exists()
+    assert not Command.objects.exclude(reply_key="stop").filter(kind__in=["STOP_SESSION", "SET_PREFERENCES"]).exists()

@@ -21,7 +21,7 @@ from apps.charging import commands
 from apps.charging.admin.asking import commands_table, follow
 from apps.charging.attaching import CannotAttach, attach_card, attach_cdr
 from apps.charging.checking import CannotRelease, release
-from apps.charging.forms import ContractForm, FindingForm, releasable
+from apps.charging.forms import ContractForm, FindingForm, PreferencesForm, releasable
 from apps.charging.models import Cdr, Finding, Session, SessionPeriod
 from apps.drivers.admin import cdrs_table
 from apps.locations.admin import PartyFilter
@@ -65,7 +65,7 @@ class SessionAdmin(Record):
         ("ocpi_id", "party", "partner"), ("state", "started", "ended"), ("kwh", "cost"), ("driver", "card", "sent_contract_id"),
         ("location_id", "evse_uid", "connector_id"), ("authorization_reference", "updated", "received_at"), "as_sent",
     ]  # fmt: skip
-    actions_detail = ["stop"]
+    actions_detail = ["stop", "prefer"]
 
     def get_queryset(self, request):
         return (
@@ -122,9 +122,10 @@ class SessionAdmin(Record):
         yield commands_table(session.commands.all())
 
     def get_actions_detail(self, request, object_id):
-        """Only what still charges can be stopped."""
-        is_over = Session.objects.filter(pk=object_id, status__in=commands.OVER).exists()
-        return [] if is_over else super().get_actions_detail(request, object_id)
+        """Only what still charges can be stopped, and preferences are told only where their CPO takes them."""
+        session = Session.objects.filter(pk=object_id).exclude(status__in=commands.OVER).first()
+        shown = super().get_actions_detail(request, object_id) if session else []
+        return [action for action in shown if not action.action_name.endswith("_prefer") or is_preferable(session)]
 
     @act(
         "Stop", permission="charging.add_command", icon="stop_circle", variant=ActionVariant.PRIMARY,
@@ -132,6 +133,22 @@ class SessionAdmin(Record):
     )  # fmt: skip
     def stop(self, request, session, form):
         return follow(request, lambda now, by: commands.request_stop(session, now, by=by))
+
+    @act(
+        "Charging preferences", permission="charging.add_command", icon="tune", form=PreferencesForm, button="Tell",
+        question="The CPO is told what the driver wants. It may change the price, and is no promise.",
+    )  # fmt: skip
+    def prefer(self, request, session, form):
+        wanted = form.preferences
+        return follow(request, lambda now, by: commands.request_preferences(session, wanted, now, by=by))
+
+
+def is_preferable(session: Session) -> bool:
+    try:
+        commands.require_preferable(session)
+    except commands.CannotCommand:
+        return False
+    return True
 
 
 def dimensions(period: dict) -> str:

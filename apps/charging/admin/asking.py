@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from django.contrib import admin, messages
 from django.utils import timezone
+from django.utils.html import format_html
 from unfold.decorators import display
 from unfold.enums import ActionVariant
 
@@ -13,12 +14,45 @@ from apps.charging.forms import ConnectorForm, ReservationForm, StartForm
 from apps.charging.models import Command
 from apps.locations.admin import SHOWN, STATUSES, PartyFilter, RouteFilter, connector, prices_at, routes_of
 from apps.locations.models import Evse
-from apps.staff.office import Record, Refused, Table, act, badge, go, link, moment, once, url_of
+from apps.staff.office import (
+    Record,
+    Refused,
+    Table,
+    act,
+    badge,
+    format_html_comma,
+    go,
+    link,
+    moment,
+    once,
+    quantity,
+    url_of,
+)
 
 COMMAND_STATES = {
     "REQUESTED": "new", "UNSENT": "bad", "SENT": "new", "REFUSED": "bad", "ACCEPTED": "new", "UNANSWERED": "odd", "FAILED": "bad",
     "DONE": "good", "PROVEN": "good", "CANCELED": "",
 }  # fmt: skip
+
+
+WANTING = {
+    "DEPARTURE_REQUIRED": "DEPARTURE_REQUIRED: it wants to know when the driver leaves",
+    "ENERGY_NEED_REQUIRED": "ENERGY_NEED_REQUIRED: it wants to know how much energy is needed",
+    "NOT_POSSIBLE": "NOT_POSSIBLE: the charge point cannot do that",
+    "PROFILE_TYPE_NOT_SUPPORTED": "PROFILE_TYPE_NOT_SUPPORTED: the charge point does not know this way of charging",
+}
+"""Answers to preferences (mod_sessions, ChargingPreferencesResponse)."""
+
+
+def preferences_in_words(command: Command) -> str:
+    wanted = commands.preferences_of(command)
+    parts = [
+        wanted.profile_type.lower(),
+        wanted.departure_time and format_html("until {}", moment(wanted.departure_time)),
+        wanted.energy_need is not None and f"{quantity(wanted.energy_need, 'kWh')}",
+        wanted.discharge_allowed and "may be discharged meanwhile",
+    ]
+    return format_html_comma(part for part in parts if part)
 
 
 def command_badge(command: Command) -> str:
@@ -58,7 +92,7 @@ class CommandAdmin(Record):
     search_help_text = "Card UID, location id, EVSE UID"
     fields = [
         ("state", "kind", "party", "partner"), ("place", "connector_id", "card", "driver"),
-        ("shown_by", "reservation_link", "reserved", "authorization_reference"),
+        ("shown_by", "reservation_link", "reserved", "authorization_reference"), "wish",
         ("asked", "requested_by", "sent"), ("answers", "answered", "unanswered", "proven"), ("message", "last_error"),
     ]  # fmt: skip
     actions_detail = ["cancel"]
@@ -88,6 +122,10 @@ class CommandAdmin(Record):
     def reserved(self, command):
         return moment(command.reserved_until)
 
+    @display(description="Preferences")
+    def wish(self, command):
+        return preferences_in_words(command) if command.preferences else "–"
+
     @display(description="State", ordering="state")
     def state(self, command):
         return command_badge(command)
@@ -114,6 +152,8 @@ class CommandAdmin(Record):
 
     @display(description="CPO, charge point")
     def answers(self, command):
+        if command.preferences:
+            return WANTING.get(command.response, command.response or "–")
         return f"{command.response or '–'}, {command.result or '–'}"
 
     def get_actions_detail(self, request, object_id):

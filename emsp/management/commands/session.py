@@ -1,7 +1,10 @@
-"""Start and stop charging from afar, and unlock connectors: a door to `charging.commands` and `dispatch`."""
+"""Start, steer and stop charging from afar, and unlock connectors: a door to `charging.commands` and `dispatch`."""
 
 import json
 import time
+from argparse import ArgumentTypeError
+from datetime import datetime
+from decimal import Decimal
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -11,7 +14,10 @@ from apps.charging.models import Command as Asked
 from apps.charging.models import Session
 from apps.locations.finding import find_connector, find_evse
 from apps.ocpi.errors import OcpiError
+from apps.ocpi.objects import ChargingPreferences
 from apps.ocpi.objects import Party as Named
+from apps.ocpi.types import read_moment, read_number
+from apps.ocpi.vocabulary import PROFILES
 from apps.partners.models import Party
 from apps.tokens.finding import find_card
 from apps.tokens.models import Token
@@ -38,6 +44,13 @@ class Command(BaseCommand):
         stopping = verbs.add_parser("stop", help="end a session")
         stopping.add_argument("party", type=party)
         stopping.add_argument("session", help="the CPO's id")
+        preferring = verbs.add_parser("preferences", help="tell what the driver of a session wants")
+        preferring.add_argument("party", type=party)
+        preferring.add_argument("session", help="the CPO's id")
+        preferring.add_argument("--profile", choices=PROFILES, required=True, help="how to charge")
+        preferring.add_argument("--departure", type=moment, help="when the driver leaves, such as 2026-11-29T17:00:00Z")
+        preferring.add_argument("--energy", type=energy, help="kWh that are needed")
+        preferring.add_argument("--discharge", action="store_true", help="the battery may be discharged meanwhile")
         unlocking = verbs.add_parser("unlock", help="free a cable that is stuck")
         unlocking.add_argument("party", type=party)
         for name in ("location", "evse", "connector"):
@@ -64,10 +77,13 @@ class Command(BaseCommand):
         return commands.request_start(place, token, now, connector_id=connector, by=BY)
 
     def _stop(self, now, owner, *, session, **_options):
-        found = Session.objects.filter(party=owner, ocpi_id__iexact=session).first()
-        if found is None:
-            raise LookupError(f"there is no session {session} of {owner}")
-        return commands.request_stop(found, now, by=BY)
+        return commands.request_stop(_session_of(owner, session), now, by=BY)
+
+    def _preferences(self, now, owner, *, session, profile, departure, energy, discharge, **_options):
+        wanted = ChargingPreferences(
+            profile_type=profile, departure_time=departure, energy_need=energy, discharge_allowed=discharge
+        )
+        return commands.request_preferences(_session_of(owner, session), wanted, now, by=BY)
 
     def _unlock(self, now, owner, *, location, evse, connector, **_options):
         return commands.request_unlock(find_connector(owner, location, evse, connector), now, by=BY)
@@ -79,6 +95,27 @@ def _party_of(named: Named) -> Party:
     if found is None:
         raise LookupError(f"{named} is not a party of any partner")
     return found
+
+
+def _session_of(owner: Party, session: str) -> Session:
+    found = Session.objects.filter(party=owner, ocpi_id__iexact=session).first()
+    if found is None:
+        raise LookupError(f"there is no session {session} of {owner}")
+    return found
+
+
+def moment(written: str) -> datetime:
+    at = read_moment(written)
+    if at is None:
+        raise ArgumentTypeError(f"{written} is no time, such as 2026-11-29T17:00:00Z")
+    return at
+
+
+def energy(written: str) -> Decimal:
+    kwh = read_number(written)
+    if kwh is None:
+        raise ArgumentTypeError(f"{written} is no number of kWh, such as 20 or 7.5")
+    return kwh
 
 
 def _wait_for(command: Asked, wanted: set) -> None:
