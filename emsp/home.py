@@ -138,7 +138,7 @@ def cards_tile(now: datetime) -> Tile:
 
 
 def sessions_tile(now: datetime) -> Tile:
-    live = Session.objects.filter(status__in=["ACTIVE", "PENDING"])
+    live = Session.objects.filter(status__in=Session.LIVE)
     return Tile(
         "Charging now", "ev_station", about(live), url_of(Session, live=1), (("All sessions", url_of(Session)),)
     )

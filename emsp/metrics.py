@@ -121,7 +121,7 @@ def quarantined(now: datetime) -> Iterator[Sample]:
 
 
 def live_sessions(now: datetime) -> Iterator[Sample]:
-    yield [], Session.objects.filter(status__in=["ACTIVE", "PENDING"]).count()
+    yield [], Session.objects.filter(status__in=Session.LIVE).count()
 
 
 GAUGES: list[tuple[str, str, list[str], Callable[[datetime], Iterator[Sample]]]] = [

@@ -14,6 +14,7 @@ from rest_framework import serializers
 from apps.billing.models import Invoice
 from apps.billing.offering import Offer
 from apps.billing.usage import plain
+from apps.charging import silence
 from apps.charging.models import Command, Session
 from apps.drivers.models import Contract, Driver
 from apps.locations.models import Evse, Location
@@ -242,9 +243,13 @@ class SessionShape(serializers.Serializer):
     energy_kwh = Number(source="energy")
     updated_at = Moment(source="last_updated")
     age_seconds = serializers.SerializerMethodField()
+    is_silent = serializers.SerializerMethodField(help_text="So long without a word that nobody knows whether it runs.")
 
     def get_age_seconds(self, session) -> int:
         return age(session.last_updated, self.context["now"])
+
+    def get_is_silent(self, session) -> bool:
+        return silence.is_silent(session, self.context["now"])
 
 
 class CommandShape(serializers.Serializer):

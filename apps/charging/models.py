@@ -28,6 +28,8 @@ def are_numbers(model: str, *names: str) -> list[models.CheckConstraint]:
 class Session(models.Model):
     """A charging session as the CPO last told. Never billed; the CDR is (SES-03)."""
 
+    LIVE = ("ACTIVE", "PENDING")
+
     party = models.ForeignKey(Party, models.PROTECT, related_name="sessions", db_index=False)
     partner = models.ForeignKey(Partner, models.PROTECT, related_name="sessions", db_index=False)
     ocpi_id = models.CharField("id", max_length=255)
@@ -52,6 +54,9 @@ class Session(models.Model):
     version = models.CharField("OCPI version of the body", max_length=10)
     last_updated = models.DateTimeField()
     received_at = models.DateTimeField()
+    asked_at = models.DateTimeField(
+        "asked for", null=True, blank=True, help_text="When its CPO was asked because it had fallen silent (SES-07)."
+    )
 
     class Meta:
         ordering = ["-started_at"]
@@ -61,7 +66,7 @@ class Session(models.Model):
         ]
         indexes = [
             models.Index(fields=["token", "-started_at"], name="session_of_token"),
-            models.Index(fields=["-last_updated"], name="session_live", condition=Q(status__in=["ACTIVE", "PENDING"])),
+            models.Index(fields=["-last_updated"], name="session_live", condition=Q(status__in=LIVE)),
             models.Index(fields=["id"], name="session_unmatched", condition=Q(token=None)),
         ]
 

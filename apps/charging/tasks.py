@@ -4,7 +4,7 @@ from django.utils import timezone
 from apps.partners import pull
 from apps.work import ring
 
-from . import checking, commands, dispatch, matching
+from . import checking, commands, dispatch, matching, silence
 from .pull import CDRS, SESSIONS
 
 BATCH = 1000
@@ -45,6 +45,12 @@ def pull_due(**_future) -> dict:
     if done["cdrs"]:
         ring(CHECK)
     return done
+
+
+@shared_task
+def ask_for_silent(**_future) -> int:
+    """Every ten minutes: of sessions that fell silent the CPO is asked."""
+    return silence.ask(timezone.now())
 
 
 @shared_task

@@ -11,10 +11,25 @@ from django.utils import timezone
 from django.utils.html import format_html
 from unfold.decorators import action, display
 
+from apps.ocpi.errors import OcpiError, PeerFailed
 from apps.partners.models import Party
-from apps.staff.office import Record, Table, badge, format_html_comma, link, moment, quantity, reading, url_of
+from apps.partners.taking import Outcome
+from apps.staff.office import (
+    Record,
+    Refused,
+    Table,
+    act,
+    badge,
+    format_html_comma,
+    link,
+    moment,
+    quantity,
+    reading,
+    url_of,
+)
 from apps.tariffs.asking import in_force, is_free
 
+from . import refreshing
 from .map import Box, Marker, View, inside, listed, markers, whole
 from .models import Connector, Evse, Location
 from .reading import opening_times, operator_of, planned
@@ -70,6 +85,12 @@ class RouteFilter(admin.SimpleListFilter):
 
 
 FOUND = {"free": "good", "busy": "new", "down": "bad", "unknown": ""}
+FETCHED = {
+    Outcome.CREATED: "It is as its CPO has it now.",
+    Outcome.UPDATED: "It is as its CPO has it now: something had changed.",
+    Outcome.UNCHANGED: "Nothing had changed.",
+    Outcome.STALE: "What its CPO has is older than what it told us before, so nothing changed.",
+}
 MOVES = {
     "zoom_in": ("Closer", {"closer": 2}), "zoom_out": ("Farther", {"closer": 0.5}), "west": ("West", {"right": -0.5}),
     "north": ("North", {"down": -0.5}), "south": ("South", {"down": 0.5}), "east": ("East", {"right": 0.5}),
@@ -81,6 +102,7 @@ class LocationAdmin(Record):
     list_display = ["name_or_id", "ocpi_id", "party", "also_by", "city", "country", "evse_count", "state", "updated"]
     list_filter = [PartyFilter, RouteFilter, "publish", ("vanished_at", admin.EmptyFieldListFilter), BoxFilter]
     actions_list = ["map"]
+    actions_detail = ["fetch"]
     list_select_related = ["party"]
     search_fields = ["name", "ocpi_id__istartswith", "city__istartswith", "address"]
     search_help_text = "Name, id, city, address"
@@ -155,6 +177,17 @@ class LocationAdmin(Record):
             request, "admin/map.html", "Map", **context, table=table_of(found), everything=map_url(),
             here=url_of(Location, box=view.box), unplaced=listed().filter(latitude=None).count(),
         )  # fmt: skip
+
+    @act("Fetch anew", permission="partners.change_feed", icon="refresh",
+         question="Its CPO is asked how this location is now, with its EVSEs and their status.")  # fmt: skip
+    def fetch(self, request, location, form):
+        try:
+            taken = refreshing.refresh(location.party, location.ocpi_id, timezone.now())
+        except (PeerFailed, OcpiError) as error:
+            raise Refused(f"It did not come: {error}") from error
+        if taken.is_kept_aside:
+            raise Refused(f"It came and cannot be taken: {'; '.join(map(str, taken.problems[:5]))}")
+        return FETCHED[taken.outcome]
 
     def get_tables(self, request, location):
         evses = location.evses.select_related(SHOWN).prefetch_related("connectors", OTHERS).order_by("uid")[:200]

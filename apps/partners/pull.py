@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Exists, F, Q, Value
+from django.db.models import Exists, F, Q, QuerySet, Value
 from django.db.models.functions import Greatest, Least
 
 from apps.ocpi.client import Page
@@ -130,8 +130,23 @@ def missed(party: Party, module: Feed.Module, now: datetime) -> None:
 
     At most every few minutes: a CPO may send statuses of locations that it never publishes (LOC-05).
     """
-    feeds = Feed.objects.filter(partner=party.partner_id, module=module, due_at__gt=now)
-    if feeds.update(due_at=Least(F("due_at"), Greatest(Value(now), F("last_good_at") + ASK_AGAIN))):
+    _hasten(Feed.objects.filter(partner=party.partner_id, module=module), module, now)
+
+
+def reach_back(partner_id: int, module: Feed.Module, since: datetime, now: datetime) -> bool:
+    """Have the next pull, soon, ask from there; False where none would notice: one runs, or broke off and goes on."""
+    idle = Feed.objects.filter(partner=partner_id, module=module, resume={}, watermark__isnull=False)
+    idle = idle.filter(Q(leased_until=None) | Q(leased_until__lt=now))
+    if not idle.update(watermark=Least(F("watermark"), Value(since))):
+        return False
+    _hasten(idle, module, now)
+    return True
+
+
+def _hasten(feeds: QuerySet[Feed], module: Feed.Module, now: datetime) -> None:
+    if feeds.filter(due_at__gt=now).update(
+        due_at=Least(F("due_at"), Greatest(Value(now), F("last_good_at") + ASK_AGAIN))
+    ):
         _ring(module)
 
 

@@ -88,10 +88,15 @@ def reject(party: Party) -> None:
         raise ValueError(f"nothing of {party} waits to be approved")
 
 
-def partner_of(party: objects.Party) -> Partner:
-    """The connection by which a party is reached; LookupError where there is none."""
+def party_of(named: objects.Party) -> Party:
+    """The row of a party; LookupError where it is nobody's."""
     known = Party.objects.select_related("partner")
-    row = known.filter(country_code__iexact=party.country_code, party_id__iexact=party.party_id).first()
+    row = known.filter(country_code__iexact=named.country_code, party_id__iexact=named.party_id).first()
     if row is None or row.partner is None:
-        raise LookupError(f"{party} is not a party of any partner")
-    return row.partner
+        raise LookupError(f"{named} is not a party of any partner")
+    return row
+
+
+def partner_of(named: objects.Party) -> Partner:
+    """The connection by which a party is reached; LookupError where there is none."""
+    return party_of(named).partner

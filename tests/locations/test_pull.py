@@ -1,11 +1,16 @@
 import json
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 
 from apps.locations import tasks
 from apps.locations.models import Connector, Evse, Location
 from apps.locations.pull import PULL
+from apps.locations.refreshing import refresh
+from apps.ocpi.errors import PeerFailed
+from apps.ocpi.versions import VERSIONS
 from apps.partners.models import Feed, Quarantined
 from apps.partners.pull import open_feeds, pull_partner
 from apps.simulator.cpo import World
@@ -90,3 +95,35 @@ def test_a_real_feed_is_pulled_whole(cpo, connected):
     assert all("tariffs" in part for place in kept.values() for part in place["evses"])
     assert not Quarantined.objects.exists()
     assert pull_partner(PULL, Feed.objects.get().partner, NOW, full=True)["unchanged"] == 100
+
+
+@pytest.mark.ocpi("LOC-12", "all")
+@pytest.mark.parametrize("version", list(VERSIONS))
+def test_one_location_is_fetched_by_itself(version, cpo):
+    cpo.speak(version)
+    partner = connect(make_partner("CPO", ("SE", "LAD"), version=version), cpo.url, "locations")
+    party, place = partner.parties.get(), next(iter(cpo.world.locations.values()))
+    key, uid = place["id"], place["evses"][0]["uid"]
+    assert refresh(party, key, NOW).outcome == "created"
+    assert refresh(party, key.lower(), NOW).outcome == "unchanged"
+    cpo.interfaces.put("locations", cpo.world.set_status(key, uid, "OUTOFORDER", "2026-03-10T11:00:00Z"))
+    said = StringIO()
+    call_command("partner", "fetch", "SE*LAD", key, "--json", stdout=said)
+    assert json.loads(said.getvalue()) == {"location": key, "outcome": "updated", "reasons": []}
+    assert Evse.objects.get(uid=uid).status == "OUTOFORDER"
+    assert {request.path for request in cpo.requests} == {f"/ocpi/{version}/locations/{name}" for name in (key, key.lower())}
+    assert Location.objects.count() == 1
+
+
+@pytest.mark.ocpi("LOC-12")
+def test_a_location_that_does_not_come_as_it_was_asked_for_changes_nothing(cpo):
+    partner = connect(make_partner("CPO", ("SE", "LAD")), cpo.url, "locations")
+    party, key = partner.parties.get(), next(iter(cpo.world.locations))
+    with pytest.raises(PeerFailed, match="HTTP 404, OCPI 2003: there is no such location"):
+        refresh(party, "L/Å?", NOW)
+    assert cpo.requests[-1].target.endswith("/locations/L%2F%C3%85%3F")
+    cpo.fault("altered", module="locations", value={"id": "OTHER"})
+    other = refresh(party, key, NOW)
+    assert (other.outcome, Quarantined.objects.get().ocpi_id) == ("refused", "OTHER")
+    assert [str(problem) for problem in other.problems] == ["id: OTHER is not the one of the URL"]
+    assert not Location.objects.exists()

@@ -114,7 +114,7 @@ REQUIREMENTS = {
     "SES-05": Requirement("The cost so far; absent is not free"),
     "SES-06": Requirement("Our reference finds the card", LATER),
     "SES-07": advice("P", "A session that falls silent is asked for, and marked"),
-    "SES-08": Requirement("Charging preferences", LATER, is_built=False),
+    "SES-08": Requirement("Charging preferences are put to sessions, and their answer is kept", LATER),
     "SES-09": advice("P", "Nothing that we lack refuses a session"),
     "CDR-01": Requirement("POST of a CDR answers where it can be read"),
     "CDR-02": advice("P", "The same CDR again is the same; another of its id is kept aside"),

@@ -23,6 +23,7 @@ from apps.charging.attaching import CannotAttach, attach_card, attach_cdr
 from apps.charging.checking import CannotRelease, release
 from apps.charging.forms import ContractForm, FindingForm, PreferencesForm, releasable
 from apps.charging.models import Cdr, Finding, Session, SessionPeriod
+from apps.charging.silence import is_silent, silent
 from apps.drivers.admin import cdrs_table
 from apps.locations.admin import PartyFilter
 from apps.partners.ourselves import us
@@ -42,7 +43,6 @@ from apps.staff.office import (
     url_of,
 )
 
-LIVE = ("ACTIVE", "PENDING")
 STATUSES = {"ACTIVE": "new", "PENDING": "new", "COMPLETED": "good", "INVALID": "bad"}
 SEVERITIES = {"info": "", "warning": "odd", "hold": "bad", "block": "bad"}
 
@@ -50,7 +50,10 @@ SEVERITIES = {"info": "", "warning": "odd", "hold": "bad", "block": "bad"}
 class LiveFilter(Conditions):
     title = "live"
     parameter_name = "live"
-    conditions = {"1": ("charging now", lambda: Q(status__in=LIVE))}
+    conditions = {
+        "1": ("charging now", lambda: Q(status__in=Session.LIVE)),
+        "silent": ("fallen silent", lambda: Q(pk__in=silent(timezone.now()).values("pk"))),
+    }
 
 
 @admin.register(Session)
@@ -63,7 +66,8 @@ class SessionAdmin(Record):
     search_help_text = "Session id, card UID, authorisation reference"
     fields = [
         ("ocpi_id", "party", "partner"), ("state", "started", "ended"), ("kwh", "cost"), ("driver", "card", "sent_contract_id"),
-        ("location_id", "evse_uid", "connector_id"), ("authorization_reference", "updated", "received_at"), "as_sent",
+        ("location_id", "evse_uid", "connector_id"), ("authorization_reference", "updated", "received_at", "asked_at"),
+        "as_sent",
     ]  # fmt: skip
     actions_detail = ["stop", "prefer"]
 
@@ -94,6 +98,8 @@ class SessionAdmin(Record):
 
     @display(description="State", ordering="status")
     def state(self, session):
+        if is_silent(session, timezone.now()):
+            return badge(f"{session.status}, silent", "odd")
         return badge(session.status, STATUSES.get(session.status, "odd"))
 
     @display(description="Energy", ordering="energy")

@@ -6,6 +6,7 @@ from argparse import ArgumentTypeError
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from apps.locations.refreshing import refresh
 from apps.ocpi.errors import OcpiError, PeerFailed
 from apps.ocpi.objects import Party
 from apps.ocpi.types import write_moment
@@ -14,7 +15,7 @@ from apps.onboarding.models import Report
 from apps.partners import handshake, health, pull
 from apps.partners.models import Partner
 from apps.partners.ourselves import us
-from apps.partners.scope import partner_of
+from apps.partners.scope import partner_of, party_of
 from apps.tokens.finding import find_card
 from apps.tokens.push import push_partner, trouble_with
 from emsp.intakes import PULLS
@@ -35,6 +36,9 @@ class Command(BaseCommand):
         pulling.add_argument("party", type=party)
         pulling.add_argument("--module", choices=list(PULLS), help="only this one")
         pulling.add_argument("--full", action="store_true", help="everything, whatever we have")
+        fetching = verbs.add_parser("fetch", help="fetch one location, now")
+        fetching.add_argument("party", type=party)
+        fetching.add_argument("location", help="the CPO's id")
         verbs.add_parser("push", help="tell the partner of all our cards, now").add_argument("party", type=party)
         self._check_arguments(verbs.add_parser("check", help="call the partner, and say what works and what does not"))
         verbs.add_parser("status", help="how the feeds go").add_argument("party", type=party, nargs="?")
@@ -114,6 +118,13 @@ class Command(BaseCommand):
         answer = {name: pull.pull_partner(PULLS[name], partner, timezone.now(), full=full) for name in wanted}
         broken = [f"{name}: {counts['error']}" for name, counts in answer.items() if not counts["complete"]]
         return answer, [_as_line(name, counts) for name, counts in answer.items()], "; ".join(broken)
+
+    def _fetch(self, now, *, party, location, **_options):
+        taken = refresh(party_of(party), location, now)
+        reasons = [str(problem) for problem in taken.problems]
+        failure = f"kept aside: {'; '.join(reasons)}" if taken.is_kept_aside else ""
+        told = {"location": location, "outcome": str(taken.outcome), "reasons": reasons}
+        return told, [f"{location}: {taken.outcome}"], failure
 
     def _push(self, now, *, party, **_options):
         partner = partner_of(party)

@@ -15,10 +15,10 @@ from apps.charging.models import Session
 from apps.locations.finding import find_connector, find_evse
 from apps.ocpi.errors import OcpiError
 from apps.ocpi.objects import ChargingPreferences
-from apps.ocpi.objects import Party as Named
 from apps.ocpi.types import read_moment, read_number
 from apps.ocpi.vocabulary import PROFILES
 from apps.partners.models import Party
+from apps.partners.scope import party_of
 from apps.tokens.finding import find_card
 from apps.tokens.models import Token
 from emsp.management.commands.partner import party
@@ -61,7 +61,7 @@ class Command(BaseCommand):
 
     def handle(self, *, verb, **options):
         try:
-            command = getattr(self, f"_{verb}")(timezone.now(), _party_of(options["party"]), **options)
+            command = getattr(self, f"_{verb}")(timezone.now(), party_of(options["party"]), **options)
         except (commands.CannotCommand, OcpiError, LookupError) as error:
             raise CommandError(str(error)) from error
         dispatch.send_due(timezone.now())
@@ -87,14 +87,6 @@ class Command(BaseCommand):
 
     def _unlock(self, now, owner, *, location, evse, connector, **_options):
         return commands.request_unlock(find_connector(owner, location, evse, connector), now, by=BY)
-
-
-def _party_of(named: Named) -> Party:
-    owned = Party.objects.filter(country_code__iexact=named.country_code, party_id__iexact=named.party_id)
-    found = owned.select_related("partner").first()
-    if found is None:
-        raise LookupError(f"{named} is not a party of any partner")
-    return found
 
 
 def _session_of(owner: Party, session: str) -> Session:
