@@ -21,6 +21,7 @@ worker_process_init.connect(garbage.leave_what_stays)
 app.conf.task_routes = {
     "apps.charging.tasks.send_commands": {"queue": "driver_waits"},
     "apps.charging.tasks.sweep_commands": {"queue": "driver_waits"},
+    "apps.billing.tasks.pull_due": {"queue": "roaming"},
     "apps.billing.tasks.*": {"queue": "billing"},
     "apps.*.tasks.*": {"queue": "roaming"},
     "emsp.tasks.*": {"queue": "billing"},
@@ -31,6 +32,7 @@ app.conf.beat_schedule = {
     "recognise EVSEs that have several routes": {"task": "apps.locations.tasks.recognise_routes", "schedule": 300},
     "pull parties behind hubs that are due": {"task": "apps.partners.tasks.pull_due", "schedule": 60},
     "pull sessions and CDRs that are due": {"task": "apps.charging.tasks.pull_due", "schedule": 60},
+    "pull what invoices of CPOs are for": {"task": "apps.billing.tasks.pull_due", "schedule": 60},
     "ask for sessions that fell silent": {"task": "apps.charging.tasks.ask_for_silent", "schedule": 600},
     "match and check CDRs": {"task": "apps.charging.tasks.sweep_cdrs", "schedule": 30},
     "send commands and stop waiting for them": {"task": "apps.charging.tasks.sweep_commands", "schedule": 10},

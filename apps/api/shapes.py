@@ -123,7 +123,9 @@ class Wanted(serializers.Serializer):
 
     profile = serializers.ChoiceField(PROFILES, source="profile_type", help_text="As cheap, fast or green as it goes.")
     departure_at = Moment(source="departure_time", required=False, help_text="When the driver leaves.")
-    energy_kwh = serializers.DecimalField(7, 3, source="energy_need", required=False, help_text="That are needed until then.")
+    energy_kwh = serializers.DecimalField(
+        7, 3, source="energy_need", required=False, help_text="That are needed until then."
+    )
     may_discharge = serializers.BooleanField(source="discharge_allowed", required=False)
 
 

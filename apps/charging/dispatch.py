@@ -69,9 +69,7 @@ def _prepare(command: Command, now: datetime) -> Callable[[], Answer]:
     clients.require_connected(command.partner, [command.party])
     party = objects.Party(command.party.country_code, command.party.party_id)
     is_preference = command.kind == Kind.SET_PREFERENCES
-    peer = peers.peer_of(
-        command.partner, "sessions" if is_preference else "commands", patience=PATIENCE_S, them=party
-    )
+    peer = peers.peer_of(command.partner, "sessions" if is_preference else "commands", patience=PATIENCE_S, them=party)
     version, url = VERSIONS[command.partner.version], interface_of(command.partner, command.kind)
     told = version.write(command.kind.lower(), _worded(command, version, now), nulls=command.partner.nulls)
     if is_preference:

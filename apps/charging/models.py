@@ -66,7 +66,7 @@ class Session(models.Model):
         ]
         indexes = [
             models.Index(fields=["token", "-started_at"], name="session_of_token"),
-            models.Index(fields=["-last_updated"], name="session_live", condition=Q(status__in=LIVE)),
+            models.Index(fields=["-last_updated"], name="session_live", condition=Q(status__in=["ACTIVE", "PENDING"])),
             models.Index(fields=["id"], name="session_unmatched", condition=Q(token=None)),
         ]
 

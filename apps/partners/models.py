@@ -293,9 +293,10 @@ class Feed(Due):
         SESSIONS = "sessions", "sessions"
         CDRS = "cdrs", "CDRs"
         CLIENTS = "hubclientinfo", "parties behind a hub"
+        INVOICES = "invoicereconciliation", "what invoices are for"
 
     partner = models.ForeignKey(Partner, models.CASCADE, related_name="feeds")
-    module = models.CharField(max_length=20, choices=Module.choices)
+    module = models.CharField(max_length=30, choices=Module.choices)
     interval = models.DurationField(help_text="How often we pull; a random part of a fifth is added (TR-21).")
     watermark = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="The next pull asks for what changed since then."

@@ -47,6 +47,7 @@ INTERVALS = {
     Feed.Module.SESSIONS: timedelta(hours=1),
     Feed.Module.CDRS: timedelta(hours=1),
     Feed.Module.CLIENTS: timedelta(hours=6),
+    Feed.Module.INVOICES: timedelta(hours=6),
 }
 """In the order in which they are pulled: what others refer to comes first."""
 
@@ -97,7 +98,8 @@ def open_feeds(partner: Partner, now: datetime) -> None:
 def _wanted(partner: Partner) -> list[str]:
     offered = Endpoint.objects.filter(partner=partner).exclude(role="RECEIVER").values_list("identifier", flat=True)
     silent = {Feed.Module.SESSIONS.value} if partner.no_sessions else set()
-    return sorted((set(offered) & set(INTERVALS)) - silent, key=list(INTERVALS).index)
+    wanted = set(offered) & set(INTERVALS) & VERSIONS[partner.version].offered
+    return sorted(wanted - silent, key=list(INTERVALS).index)
 
 
 def fit_feeds(partner: Partner, now: datetime) -> None:
@@ -116,6 +118,7 @@ APPS = {
     "sessions": "charging",
     "cdrs": "charging",
     "hubclientinfo": "partners",
+    "invoicereconciliation": "billing",
 }
 
 

@@ -9,13 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from apps.simulator import records
 from apps.simulator.costs import Bill
 from apps.simulator.cpo import Place, World
 from apps.simulator.dialects import can_credit
 from apps.simulator.emsp import Answer, Emsp
 from apps.simulator.hub import CLIENTS
-from apps.simulator.interfaces import Interfaces
+from apps.simulator.interfaces import INVOICES, Interfaces
 from apps.simulator.ledger import Ledger
 from apps.simulator.memory import Memory
 from apps.simulator.month import Month, Planned
@@ -53,6 +55,7 @@ class Behaviour:
             "cdrs": self.cdrs,
             "charge": self.charge,
             "client": self.client,
+            "invoice": self.invoice,
         }
 
     @property
@@ -290,6 +293,38 @@ class Behaviour:
             self.ledger.write(self.clock(), "cdr_read", entry["id"], entry["party"], answer, is_same=is_same)
             same["same" if is_same else "other"] += 1
         return dict(same)
+
+    def invoice(self, number: str, push: bool = True) -> dict[str, Any]:
+        """Each party bills what it has not billed yet, and tells of which CDRs (mod_invoice_reconciliation, POST Method)."""
+        outcomes: dict[str, str | None] = {}
+        for party, cdrs in sorted(self._unbilled().items()):
+            country, _, code = party.partition("*")
+            key, at = f"{number}-{country}", utc(self.clock())
+            body = {
+                "country_code": country,
+                "party_id": code,
+                "id": key,
+                "invoice_id": key,
+                "cdrs": cdrs,
+                "last_updated": at,
+            }
+            self.interfaces.put(INVOICES, body)
+            answer = self.emsp.send_patiently("POST", INVOICES, "", body, party) if push else None
+            self.ledger.write(self.clock(), "invoice", key, party, answer, cdrs=cdrs)
+            outcomes[party] = answer and answer.outcome
+        return {"outcomes": outcomes}
+
+    def _unbilled(self) -> dict[str, list[str]]:
+        told, billed = (
+            [msgspec.json.decode(item.body) for item in self.interfaces.shelf(module).between(None, None)]
+            for module in ("cdrs", INVOICES)
+        )
+        known = {(_party(record), key) for record in billed for key in record["cdrs"]}
+        found: dict[str, list[str]] = {}
+        for cdr in told:
+            if (_party(cdr), cdr["id"]) not in known:
+                found.setdefault(_party(cdr), []).append(cdr["id"])
+        return found
 
     def valid_tokens(self) -> list[dict[str, Any]]:
         """Cards a reader of ours would let charge."""

@@ -12,7 +12,8 @@ HOME = "2.2.1"
 ONE_PARTY = "2.1.1"
 """Credentials of this version have room for one party, and its objects name none (credentials, Credentials object)."""
 
-VERSIONS = (ONE_PARTY, HOME, "2.3.0")
+NEWEST = "2.3.0"
+VERSIONS = (ONE_PARTY, HOME, NEWEST)
 
 Body = dict[str, Any]
 Locations = dict[str, Body]

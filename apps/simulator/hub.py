@@ -8,7 +8,7 @@ from apps.simulator.memory import Memory
 
 CLIENTS = "hubclientinfo"
 CONNECTED = "CONNECTED"
-ROUTED = frozenset({"locations", "tariffs", "sessions", "cdrs", "tokens", "commands"})
+ROUTED = frozenset({"locations", "tariffs", "sessions", "cdrs", "tokens", "commands", "invoicereconciliation"})
 """Modules with routing headers; the others are between the hub and its neighbours alone."""
 
 HEADERS = ("country-code", "party-id")

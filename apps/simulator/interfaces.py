@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from apps.simulator import preferences
-from apps.simulator.dialects import HOME, ONE_PARTY, spoken, understood
+from apps.simulator.dialects import HOME, NEWEST, ONE_PARTY, spoken, understood
 from apps.simulator.faults import Faults, bent, instead, module_of, to_slash
 from apps.simulator.hub import CLIENTS, Hub
 from apps.simulator.ledger import Ledger
@@ -19,6 +19,7 @@ from apps.simulator.registration import Registration
 from apps.simulator.wire import Reply, Request, answer, encode, list_answer, moment, presented_tokens, utc
 
 SENT = ("locations", "tariffs", "sessions", "cdrs")
+INVOICES = "invoicereconciliation"
 PAGE = 100
 HIDING = ("no_headers", "no_total")
 
@@ -54,9 +55,9 @@ class Interfaces:
     def hub(self) -> Hub | None:
         return self.registration.hub
 
-    @property
-    def lists(self) -> tuple[str, ...]:
-        return (*SENT, CLIENTS) if self.hub else SENT
+    def lists(self, version: str) -> tuple[str, ...]:
+        invoices = (INVOICES,) if version == NEWEST else ()
+        return (*SENT, CLIENTS, *invoices) if self.hub else (*SENT, *invoices)
 
     def shelf(self, module: str, version: str = HOME) -> Shelf:
         return self.shelves.setdefault((version, module), Shelf())
@@ -119,7 +120,7 @@ class Interfaces:
             return self._command(request, version, parts[1], struck)
         if parts[0] == "sessions" and parts[2:] == ["charging_preferences"] and version != ONE_PARTY:
             return self._preferences(request, parts[1], struck)
-        if parts[0] in self.lists:
+        if parts[0] in self.lists(version):
             return self._sent(request, version, parts, struck)
         return self._error(404, 2000, "there is nothing at this URL")
 
@@ -140,7 +141,7 @@ class Interfaces:
             return self._error(405, 2000, "GET")
         taken = ("tokens", "commands")
         modules = [("credentials", "SENDER"), *((module, "RECEIVER") for module in taken)]
-        modules += [(module, "SENDER") for module in self.lists]
+        modules += [(module, "SENDER") for module in self.lists(version)]
         endpoints = [
             {"identifier": module, "role": role, "url": f"{self.base_url}/ocpi/{version}/{module}"}
             for module, role in modules

@@ -23,6 +23,7 @@ kind
   command         location_id, evse_uid, session_id, authorization_reference; response: what we said at once, or result:
                   what we said later, with what was answered; id is what was asked for
   preferences     response: what we said to what is wanted of a session
+  invoice         cdrs: ids of what an invoice is for
   fault           module, method, value: a fault that was switched on struck; id is its name
   served          module, offset, total, ids: a page of ours that was fetched; evses: how many each location has
 """

@@ -190,7 +190,10 @@ class Simulator:
             "told": not self.registration.is_stale,
             "version": self.emsp.version if self.emsp.is_registered else None,
             "emsp": self.emsp.party if self.emsp.is_registered else None,
-            "objects": {module: len(self.interfaces.shelf(module)) for module in self.interfaces.lists},
+            "objects": {
+                module: len(self.interfaces.shelf(module))
+                for module in self.interfaces.lists(max(self.interfaces.versions))
+            },
             "evses": sum(len(location["evses"]) for location in self.world.locations.values()),
             "tokens": {"received": len(self.interfaces.tokens), "valid": len(self.behaviour.valid_tokens())},
             "ledger": self.ledger.counts(),

@@ -1,19 +1,24 @@
 """What a CPO says that its invoices are for, over HTTP, and beside our own rows."""
 
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import httpx
 import pytest
 
+from apps.billing import settlement
 from apps.billing.models import BilledToUs, Payable
+from apps.billing.pull import PULL
 from apps.billing.settlement import reconcile
 from apps.charging.intake import INTAKE
 from apps.charging.models import Cdr
 from apps.ocpi.versions import VERSIONS
 from apps.partners.models import Quarantined
+from apps.partners.pull import open_feeds, pull_due, pull_partner
 from apps.partners.taking import take
-from tests.partners.mirrors import NOW, example, header_of, make_partner
+from apps.simulator.server import Simulator
+from tests.partners.mirrors import NOW, TOKEN, connect, example, header_of, make_partner
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PLACE = "invoicereconciliation/SE/LAD/R-1"
@@ -27,6 +32,14 @@ RECORD = {
 @pytest.fixture
 def partner(db):
     return make_partner(version="2.3.0")
+
+
+@pytest.fixture
+def cpo(tmp_path, settings):
+    settings.OCPI_PRIVATE_HOSTS = ["127.0.0.1"]
+    with Simulator(tmp_path, versions=tuple(VERSIONS)) as simulator:
+        simulator.memory.put(tokens_of_emsp=[TOKEN])
+        yield simulator
 
 
 @pytest.fixture
@@ -137,3 +150,45 @@ def test_the_list_decides_and_what_does_not_fit_is_named(call, partner):
     assert reconcile(BilledToUs.objects.get(ocpi_id="R-1")).twice == ["CDR-2"]
     call("DELETE", "invoicereconciliation/SE/LAD/R-2")
     assert reconcile(BilledToUs.objects.get(ocpi_id="R-1")).twice == []
+
+
+@pytest.mark.ocpi("IR-01", "2.3.0")
+def test_records_that_were_not_pushed_are_pulled_and_none_is_taken_for_deleted(cpo, partner):
+    connect(partner, cpo.url, settlement.MODULE)
+    open_feeds(partner, NOW)
+    (feed,) = partner.feeds.all()
+    for number in range(12):
+        cpo.interfaces.put(settlement.MODULE, RECORD | {"id": f"R-{number}", "cdrs": [f"CDR-{number}"]})
+    cpo.interfaces.put(settlement.MODULE, RECORD | {"id": "EMPTY", "cdrs": []})
+    assert pull_due(PULL, NOW)[str(partner)] == {
+        "seen": 13, "stored": 12, "unchanged": 0, "stale": 0, "quarantined": 1, "complete": True, "error": "",
+    }  # fmt: skip
+    assert Quarantined.objects.get().reasons == [["cdrs", "must have at least one"]]
+    assert BilledToUs.objects.get(ocpi_id="R-7").cdrs == ["CDR-7"]
+
+    cpo.interfaces.shelf(settlement.MODULE).clear()
+    cpo.interfaces.put(settlement.MODULE, RECORD | {"id": "r-7", "cdrs": ["CDR-8"], "last_updated": NEWER})
+    assert pull_partner(PULL, partner, NOW, full=True)["stored"] == 1
+    assert BilledToUs.objects.get(ocpi_id="R-7").cdrs == ["CDR-8"]
+    assert BilledToUs.objects.filter(deleted_at=None).count() == 12
+    assert {request.path for request in cpo.requests} == {"/ocpi/2.3.0/invoicereconciliation"}
+    feed.refresh_from_db()
+    assert feed.watermark == datetime(2026, 12, 1, 23, 45, tzinfo=UTC), "the newest we saw, and a bit before"
+
+
+@pytest.mark.parametrize("version", ["2.1.1", "2.2.1"])
+def test_an_older_version_has_no_such_list(version, cpo):
+    older = connect(make_partner("Older", ("SE", "OLD"), version=version), cpo.url, settlement.MODULE, "cdrs")
+    open_feeds(older, NOW)
+    assert [feed.module for feed in older.feeds.all()] == ["cdrs"]
+
+
+def test_the_simulated_cpo_bills_each_cdr_once(cpo):
+    """As it is served to people: what was billed is on its list, for the pull."""
+    for key in ("A", "B"):
+        cpo.interfaces.put("cdrs", example("cdr", id=key))
+    cpo.play("invoice", number="F1", push=False)
+    cpo.interfaces.put("cdrs", example("cdr", id="C"))
+    cpo.play("invoice", number="F2", push=False)
+    told = [json.loads(item.body) for item in cpo.interfaces.shelf(settlement.MODULE).between(None, None)]
+    assert [(one["invoice_id"], one["cdrs"]) for one in told] == [("F1-SE", ["A", "B"]), ("F2-SE", ["C"])]

@@ -88,7 +88,12 @@ def test_preferences_are_put_and_their_answer_is_kept(version, cpo, partner, ses
         "profile_type": "GREEN", "departure_time": f"{leaves:%Y-%m-%dT%H:%M:%SZ}", "energy_need": Decimal("17.5"),
     }  # fmt: skip
     assert (request.headers["OCPI-to-country-code"], request.headers["OCPI-to-party-id"]) == ("SE", "LAD")
-    assert (command.state, command.response, command.last_error, command.requested_by) == ("DONE", "ACCEPTED", "", "eva")
+    assert (command.state, command.response, command.last_error, command.requested_by) == (
+        "DONE",
+        "ACCEPTED",
+        "",
+        "eva",
+    )
     for said, wanted in REFUSALS.items():
         refused = sent(wish(session, **wanted))
         assert (refused.state, refused.response, refused.due_at) == ("REFUSED", said, None), said
@@ -165,7 +170,12 @@ def test_by_the_command_line_and_by_our_api_it_is_the_same_wish(cpo, partner, se
     how = ["--profile", "CHEAP", "--departure", leaves, "--energy", "20"]
     call_command("session", "preferences", "SE*LAD", KEY.lower(), *how, "--json", stdout=said)
     told = json.loads(said.getvalue())
-    assert (told["kind"], told["state"], told["response"], told["session"]) == ("SET_PREFERENCES", "DONE", "ACCEPTED", KEY)
+    assert (told["kind"], told["state"], told["response"], told["session"]) == (
+        "SET_PREFERENCES",
+        "DONE",
+        "ACCEPTED",
+        KEY,
+    )
     with pytest.raises(CommandError, match="DEPARTURE_REQUIRED"):
         call_command("session", "preferences", "SE*LAD", KEY, "--profile", "GREEN", stdout=StringIO())
 

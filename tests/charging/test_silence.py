@@ -15,7 +15,7 @@ from apps.simulator import records
 from apps.simulator.cpo import World
 from apps.simulator.server import Simulator
 from tests.admin.conftest import admin
-from tests.admin.furnished import page
+from tests.admin.test_acts import page
 from tests.partners.mirrors import TOKEN, connect, make_partner
 
 __all__ = ["admin"]

@@ -111,7 +111,9 @@ def test_one_location_is_fetched_by_itself(version, cpo):
     call_command("partner", "fetch", "SE*LAD", key, "--json", stdout=said)
     assert json.loads(said.getvalue()) == {"location": key, "outcome": "updated", "reasons": []}
     assert Evse.objects.get(uid=uid).status == "OUTOFORDER"
-    assert {request.path for request in cpo.requests} == {f"/ocpi/{version}/locations/{name}" for name in (key, key.lower())}
+    assert {request.path for request in cpo.requests} == {
+        f"/ocpi/{version}/locations/{name}" for name in (key, key.lower())
+    }
     assert Location.objects.count() == 1
 
 

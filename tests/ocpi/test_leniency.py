@@ -97,6 +97,9 @@ def test_a_list_of_one_is_that_one():
     ]
 
 
+ELEMENTS = bodies.sent("2.3.0", "tariff")["elements"]
+
+
 @pytest.mark.parametrize("version", bodies.VERSIONS)
 @pytest.mark.parametrize("kind", ["location", "cdr", "session", "tariff"])
 @pytest.mark.ocpi("TR-39", "all")
@@ -104,6 +107,28 @@ def test_fields_that_nobody_specified_are_let_be(version, kind):
     sent = bodies.sent(version, kind) | {"vendor": {"deep": [1, {"er": None}]}, "": 1, "evse_uid_": "x"}
     reading = VERSIONS[version].read(kind, bodies.as_bytes(sent), bodies.OWNER)
     assert reading == VERSIONS[version].read(kind, bodies.body(version, kind), bodies.OWNER)
+
+
+@pytest.mark.ocpi("PAY-01", "2.3.0")
+def test_what_modules_we_do_not_build_add_to_others_refuses_nothing():
+    booked = {
+        "preauthorize_amount": 50,
+        "elements": [element | {"restrictions": {"booking": "BOOKING"}} for element in ELEMENTS],
+    }
+    terminal = {"role": "PTP", "business_details": {"name": "Terminals"}, "party_id": "TER", "country_code": "SE"}
+    endpoints = [
+        {"identifier": module, "role": role, "url": f"https://cpo.example/ocpi/2.3.0/{module}"}
+        for module in ("payments", "Booking", "chargingprofiles")
+        for role in ("SENDER", "RECEIVER")
+    ]
+    for kind, added in {
+        "tariff": booked, "cdr": {"booking_id": "B-1"}, "session": {"booking_id": "B-1"}, "credentials": {"roles": [terminal]},
+        "version_details": {"endpoints": endpoints},
+    }.items():  # fmt: skip
+        sent = bodies.sent("2.3.0", kind)
+        for name, value in added.items():
+            sent[name] = [*sent.get(name, []), *value] if name in ("roles", "endpoints") else value
+        assert VERSIONS["2.3.0"].read(kind, bodies.as_bytes(sent), bodies.OWNER).warnings == [], kind
 
 
 @pytest.mark.ocpi("TR-37", "all")

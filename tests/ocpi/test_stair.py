@@ -7,14 +7,36 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from apps.ocpi import objects
+from apps.ocpi import objects, v230
 from apps.ocpi.errors import InvalidObject
 from apps.ocpi.objects import Party, changes
 from apps.ocpi.versions import V211, V221, V230, VERSIONS, content_hash, same_cdr
 from tests.ocpi import bodies
 
-OLDER_SAYS_ALL = ("connector", "connector_patch", "evse", "evse_patch", "location", "location_patch", "session_patch")
-OLDER_SAYS_LESS = ("cdr", "credentials", "session", "tariff", "token", "authorization")
+OLDER_SAYS_ALL = (
+    "connector", "connector_patch", "evse", "evse_patch", "location", "location_patch", "location_references",
+    "session_patch",
+)  # fmt: skip
+OLDER_SAYS_LESS = (
+    "authorization", "cdr", "command_response", "command_result", "credentials", "session", "tariff", "token",
+)  # fmt: skip
+SINCE_2_2 = ("client_info",)
+SINCE_2_3 = ("invoice_reconciliation_record",)
+OF_A_VERSION = ("version_details",)
+
+
+def test_every_object_is_compared_between_the_versions_that_have_it():
+    compared = (*OLDER_SAYS_ALL, *OLDER_SAYS_LESS, *SINCE_2_2)
+    assert sorted((*compared, *SINCE_2_3, *OF_A_VERSION)) == sorted(v230.OBJECTS)
+    assert (
+        tuple(
+            (version, kind)
+            for version in bodies.VERSIONS
+            for kind in bodies.KINDS
+            if not ((kind in SINCE_2_2 and version == "2.1.1") or (kind in SINCE_2_3 and version != "2.3.0"))
+        )
+        == bodies.EVERY
+    )
 
 
 def read(version, kind, **replaced):
@@ -25,6 +47,11 @@ def read(version, kind, **replaced):
 @pytest.mark.parametrize("kind", OLDER_SAYS_ALL)
 def test_three_versions_give_the_same_object(kind):
     assert read("2.1.1", kind) == read("2.2.1", kind) == read("2.3.0", kind)
+
+
+@pytest.mark.parametrize("kind", SINCE_2_2)
+def test_what_is_newer_is_the_same_in_both(kind):
+    assert read("2.2.1", kind) == read("2.3.0", kind)
 
 
 @pytest.mark.parametrize("kind", OLDER_SAYS_LESS)

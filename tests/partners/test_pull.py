@@ -10,6 +10,7 @@ from apps.locations.models import Location
 from apps.locations.pull import PULL as LOCATIONS
 from apps.partners.models import Endpoint, Feed, Partner, Quarantined
 from apps.partners.pull import INTERVALS, OVERLAP, Pull, open_feeds, pull_due, pull_partner, want
+from apps.simulator.interfaces import SENT
 from apps.simulator.server import Simulator
 from emsp.intakes import PULLS
 from tests.partners.mirrors import NOW, TOKEN, connect, encoded, example, location, make_partner
@@ -296,8 +297,8 @@ def test_a_partner_that_speaks_2_1_1_names_no_owner(cpo, settings):
 def test_after_a_registration_everything_that_is_offered_can_be_pulled(cpo, registered):
     """Handshake, tokens and pull over HTTP, with what the two told each other and nothing else."""
     now = timezone.now()
-    assert {feed.module for feed in registered.feeds.filter(due_at__lte=now)} == set(PULLS) - {"hubclientinfo"}
-    told = {name: pull_partner(each, registered, now) for name, each in PULLS.items() if name != "hubclientinfo"}
+    assert {feed.module for feed in registered.feeds.filter(due_at__lte=now)} == set(SENT)
+    told = {name: pull_partner(PULLS[name], registered, now) for name in SENT}
     assert told["tariffs"] == counts(len(cpo.world.tariffs), stored=len(cpo.world.tariffs))
     assert told["locations"] == counts(3, stored=3)
     assert told["cdrs"] == told["sessions"] == counts(0)
