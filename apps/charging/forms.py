@@ -165,4 +165,5 @@ class PreferencesForm(BaseDialogForm):
 
     @property
     def preferences(self) -> objects.ChargingPreferences:
-        return objects.ChargingPreferences(**self.cleaned_data)
+        names = objects.ChargingPreferences.__struct_fields__
+        return objects.ChargingPreferences(**{name: self.cleaned_data[name] for name in names})

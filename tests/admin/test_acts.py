@@ -767,6 +767,20 @@ def test_other_acts_at_a_charge_point_are_asked_as_well(as_role):
     )
 
 
+def test_what_a_driver_prefers_is_told_where_it_is_taken(as_role):
+    furnish(1)
+    client, evse, session = as_role("support"), Evse.objects.get(), Session.objects.get()
+    Session.objects.update(status="ACTIVE", location_id=evse.location.ocpi_id, evse_uid=evse.uid)
+    Evse.objects.update(details={"capabilities": ["RFID_READER"]})
+    assert "Charging preferences" not in page(client, url_of(session))
+    Evse.objects.update(details={"capabilities": ["CHARGING_PREFERENCES_CAPABLE"]})
+    assert "Charging preferences" in page(client, url_of(session))
+    assert "Laddnät is asked." in act(client, session, "prefer", profile_type="GREEN", energy_need="12.5")
+    command = Command.objects.get(kind="SET_PREFERENCES")
+    assert (command.session, command.requested_by) == (session, "support")
+    assert "green, 12.5" in page(client, url_of(command))
+
+
 def test_a_reservation_that_stands_can_be_cancelled(admin):
     furnish(1)
     reservation = Command.objects.get()

@@ -9,7 +9,7 @@ from apps.api.models import ApiKey
 from apps.billing.models import Invoice, InvoiceRun, Payment, VatRate
 from apps.charging.models import Cdr, Command, Session
 from apps.drivers.models import Contract, Driver
-from apps.locations.models import Evse
+from apps.locations.models import Evse, Location
 from apps.onboarding.models import Report
 from apps.partners.models import Alarm, Partner, Party, Quarantined
 from apps.partnerview.models import Link
@@ -37,6 +37,7 @@ ACTS = {
     "tokens_token_block": (Token, {"support"}),
     "tokens_token_unblock": (Token, {"support"}),
     "locations_location_map": (None, {"support", "operations", "finance", "auditor"}),
+    "locations_location_fetch": (Location, {"operations"}),
     "partners_partner_add": (None, {"operations"}),
     "partners_partner_connect": (None, {"operations"}),
     "partners_partner_invite_again": (Partner, {"operations"}),
@@ -63,6 +64,7 @@ ACTS = {
     "locations_evse_reserve": (Evse, {"support", "operations"}),
     "locations_evse_unlock": (Evse, {"support", "operations"}),
     "charging_session_stop": (Session, {"support", "operations"}),
+    "charging_session_prefer": (Session, {"support", "operations"}),
     "charging_command_cancel": (Command, {"support", "operations"}),
     "charging_cdr_attach": (Cdr, {"support", "operations"}),
     "charging_cdr_attach_alone": (Cdr, {"support", "operations"}),

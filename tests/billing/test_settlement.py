@@ -154,26 +154,29 @@ def test_the_list_decides_and_what_does_not_fit_is_named(call, partner):
 
 @pytest.mark.ocpi("IR-01", "2.3.0")
 def test_records_that_were_not_pushed_are_pulled_and_none_is_taken_for_deleted(cpo, partner):
+    told = RECORD | {"last_updated": "2025-12-01T00:00:00Z"}
     connect(partner, cpo.url, settlement.MODULE)
     open_feeds(partner, NOW)
     (feed,) = partner.feeds.all()
     for number in range(12):
-        cpo.interfaces.put(settlement.MODULE, RECORD | {"id": f"R-{number}", "cdrs": [f"CDR-{number}"]})
-    cpo.interfaces.put(settlement.MODULE, RECORD | {"id": "EMPTY", "cdrs": []})
+        cpo.interfaces.put(settlement.MODULE, told | {"id": f"R-{number}", "cdrs": [f"CDR-{number}"]})
+    cpo.interfaces.put(settlement.MODULE, told | {"id": "EMPTY", "cdrs": []})
     assert pull_due(PULL, NOW)[str(partner)] == {
         "seen": 13, "stored": 12, "unchanged": 0, "stale": 0, "quarantined": 1, "complete": True, "error": "",
     }  # fmt: skip
-    assert Quarantined.objects.get().reasons == [["cdrs", "must have at least one"]]
+    assert Quarantined.objects.get().reasons == [["cdrs", "at least one is required"]]
     assert BilledToUs.objects.get(ocpi_id="R-7").cdrs == ["CDR-7"]
 
     cpo.interfaces.shelf(settlement.MODULE).clear()
-    cpo.interfaces.put(settlement.MODULE, RECORD | {"id": "r-7", "cdrs": ["CDR-8"], "last_updated": NEWER})
+    cpo.interfaces.put(
+        settlement.MODULE, told | {"id": "r-7", "cdrs": ["CDR-8"], "last_updated": "2025-12-02T00:00:00Z"}
+    )
     assert pull_partner(PULL, partner, NOW, full=True)["stored"] == 1
     assert BilledToUs.objects.get(ocpi_id="R-7").cdrs == ["CDR-8"]
     assert BilledToUs.objects.filter(deleted_at=None).count() == 12
     assert {request.path for request in cpo.requests} == {"/ocpi/2.3.0/invoicereconciliation"}
     feed.refresh_from_db()
-    assert feed.watermark == datetime(2026, 12, 1, 23, 45, tzinfo=UTC), "the newest we saw, and a bit before"
+    assert feed.watermark == datetime(2025, 12, 1, 23, 45, tzinfo=UTC), "the newest we saw, and a bit before"
 
 
 @pytest.mark.parametrize("version", ["2.1.1", "2.2.1"])

@@ -28,7 +28,7 @@ __all__ = ["cpo", "evse", "partner"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 HOUR = timedelta(hours=1)
-KEY = "S/1 å"
+KEY = "S 1?+"
 CAPABLE = ["REMOTE_START_STOP_CAPABLE", "CHARGING_PREFERENCES_CAPABLE"]
 REFUSALS = {
     "DEPARTURE_REQUIRED": {"profile_type": "GREEN"},
@@ -42,7 +42,8 @@ REFUSALS = {
 def session(cpo, partner, evse, token, send_session):
     """One that runs at an EVSE of both, which takes preferences."""
     place = next(cpo.world.places())
-    place.connector["power_type"] = "AC_3_PHASE"
+    for connector in place.evse["connectors"]:
+        connector["power_type"] = "AC_3_PHASE"
     evse.details = {"capabilities": CAPABLE}
     evse.save()
     holder = {"uid": token.uid, "type": token.type, "contract_id": token.contract.contract_id}
@@ -83,7 +84,7 @@ def test_preferences_are_put_and_their_answer_is_kept(version, cpo, partner, ses
     command = sent(wish(session, **green))
     (request,) = asked(cpo)
     assert (request.method, request.path) == ("PUT", f"/ocpi/{version}/sessions/{KEY}/charging_preferences")
-    assert request.target.split("/")[-2] == "S%2F1%20%C3%A5"
+    assert request.target.split("/")[-2] == "S%201%3F%2B"
     assert json.loads(request.body, parse_float=Decimal) == {
         "profile_type": "GREEN", "departure_time": f"{leaves:%Y-%m-%dT%H:%M:%SZ}", "energy_need": Decimal("17.5"),
     }  # fmt: skip

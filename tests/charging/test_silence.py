@@ -14,11 +14,11 @@ from apps.partners.pull import open_feeds, pull_partner
 from apps.simulator import records
 from apps.simulator.cpo import World
 from apps.simulator.server import Simulator
-from tests.admin.conftest import admin
+from tests.admin.conftest import admin, as_role
 from tests.admin.test_acts import page
 from tests.partners.mirrors import TOKEN, connect, make_partner
 
-__all__ = ["admin"]
+__all__ = ["admin", "as_role"]
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
 

@@ -15,8 +15,11 @@ from apps.partners.models import Feed, Quarantined
 from apps.partners.pull import open_feeds, pull_partner
 from apps.simulator.cpo import World
 from apps.simulator.server import Simulator
+from tests.admin.conftest import admin, as_role
+from tests.admin.test_acts import act
 from tests.partners.mirrors import NOW, TOKEN, connect, location, make_partner
 
+__all__ = ["admin", "as_role"]
 pytestmark = pytest.mark.django_db
 REAL = Path(__file__).parents[3] / "shared/data/real-feeds/slb_locations_page1.json"
 
@@ -115,6 +118,21 @@ def test_one_location_is_fetched_by_itself(version, cpo):
         f"/ocpi/{version}/locations/{name}" for name in (key, key.lower())
     }
     assert Location.objects.count() == 1
+
+
+def test_staff_fetch_a_location_from_its_page(cpo, admin):
+    partner = connect(make_partner("CPO", ("SE", "LAD")), cpo.url, "locations")
+    place = next(iter(cpo.world.locations.values()))
+    refresh(partner.parties.get(), place["id"], NOW)
+    known = Location.objects.get()
+    assert "Nothing had changed" in act(admin, known, "fetch")
+    cpo.interfaces.put(
+        "locations",
+        cpo.world.set_status(place["id"], place["evses"][0]["uid"], "OUTOFORDER", "2026-03-10T11:00:00Z"),
+    )
+    assert "something had changed" in act(admin, known, "fetch")
+    cpo.fault("status", value=500, module="locations")
+    assert "It did not come: HTTP 500" in act(admin, known, "fetch")
 
 
 @pytest.mark.ocpi("LOC-12")

@@ -256,5 +256,5 @@ def test_chance_is_drawn_from_the_seed_so_that_the_same_calls_meet_the_same_faul
 
 
 def test_every_fault_of_the_catalogue_has_one_line_that_explains_it():
-    assert {"status", "shrinking_page", "sent_missing", "command_response"} <= NAMES
-    assert len(NAMES) == 37
+    assert {"status", "shrinking_page", "sent_missing", "command_response", "preferences_response"} <= NAMES
+    assert len(NAMES) == 38
