@@ -118,6 +118,7 @@ def test_the_timetable_names_tasks_that_there_are():
     current_app.loader.import_default_modules()
     named = {entry["task"] for entry in app.conf.beat_schedule.values() if "charging" in entry["task"]}
     assert named == {
-        f"apps.charging.tasks.{name}" for name in ("look_again", "pull_due", "sweep_cdrs", "sweep_commands")
+        f"apps.charging.tasks.{name}"
+        for name in ("ask_for_silent", "look_again", "pull_due", "sweep_cdrs", "sweep_commands")
     }
     assert named <= app.tasks.keys()
