@@ -86,12 +86,12 @@ def check_due(now: datetime, limit: int = 1000) -> int:
 def _due(limit: int):
     due = Cdr.objects.filter(checked_at=None).order_by("pk")
     related = due.select_related("party", "token__contract__driver", "authorization", "credits")
-    related = related.prefetch_related("party__agreements")
     return related.select_for_update(skip_locked=True, of=("self",), no_key=True)[:limit]
 
 
 def _facts(cdrs: list[Cdr]) -> list[Facts]:
-    agreed = {cdr.pk: agreements.begun(cdr.party.agreements.all(), agreements.day_of(cdr.started_at)) for cdr in cdrs}
+    ever = agreements.with_parties({cdr.party_id for cdr in cdrs})
+    agreed = {cdr.pk: agreements.begun(ever[cdr.party_id], agreements.day_of(cdr.started_at)) for cdr in cdrs}
     unlinked = [cdr.pk for cdr in cdrs if cdr.is_credit and cdr.credits_id is None and cdr.credit_reference_id]
     references = {pk: Reference(*found) for pk, *found in _rows(REFERENCES, unlinked)}
     expected = [cdr.pk for cdr in cdrs if (agreement := agreed[cdr.pk]) and agreement.sends_sessions]

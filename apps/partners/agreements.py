@@ -4,7 +4,8 @@ Which of several connections leads to a party is decided here and nowhere else (
 holds, `Party.partner` is the one that it names, whatever partners register or hubs tell.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 
 from django.db import connection, transaction
@@ -22,6 +23,14 @@ TERMS = ("payment_days", "dispute_days")
 def day_of(at: datetime) -> date:
     """The office's day of a moment: by it agreements begin and end."""
     return timezone.localdate(at, timezone.get_default_timezone())
+
+
+def with_parties(parties: Iterable[int]) -> Mapping[int, list[Agreement]]:
+    """All that was ever agreed with these parties."""
+    ever = defaultdict(list)
+    for one in Agreement.objects.filter(party__in=parties):
+        ever[one.party_id].append(one)
+    return ever
 
 
 def begun(agreements: Iterable[Agreement], day: date) -> Agreement | None:

@@ -34,18 +34,25 @@ SELECT {", ".join(_FIELDS)} FROM partners_party
 WHERE partner_id = %s::bigint
     AND (upper(country_code), upper(party_id)) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
 """
+FIND_ONE = f"""
+SELECT {", ".join(_FIELDS)} FROM partners_party
+WHERE partner_id = %s::bigint AND upper(country_code) = %s::text AND upper(party_id) = %s::text
+"""
 OLDEST = f"SELECT {', '.join(_FIELDS)} FROM partners_party WHERE partner_id = %s::bigint ORDER BY id LIMIT 1"
 
 
 def parties_of(partner: Partner, owners: Iterable[objects.Party]) -> dict[Key, Party]:
     """Those of the owners for whom the partner may act, by their keys. Whoever is missing is foreign.
 
-    Asked for every message, so it is one statement, and not the ORM's.
+    Asked for every message, so it is one statement, and not the ORM's; a message is mostly of one party.
     """
     wanted = sorted({key_of(owner.country_code, owner.party_id) for owner in owners} - {NO_KEY})
     if not wanted:
         return {}
-    rows = run_prepared(FIND, [partner.pk, *map(list, zip(*wanted, strict=True))])
+    if len(wanted) == 1:
+        rows = run_prepared(FIND_ONE, [partner.pk, *wanted[0]])
+    else:
+        rows = run_prepared(FIND, [partner.pk, *map(list, zip(*wanted, strict=True))])
     found = [Party.from_db("default", _FIELDS, row) for row in rows]
     return {key_of(party.country_code, party.party_id): party for party in found}
 
