@@ -28,6 +28,10 @@ def _as_moment(value: datetime) -> bytes:
     return struct.pack("!q", (value - _first_day) // _microsecond)
 
 
+def _as_span(value: timedelta) -> bytes:
+    return struct.pack("!qii", value // _microsecond, 0, 0)
+
+
 def _as_number(value: Decimal) -> bytes:
     return _decimals.dump(value if isinstance(value, Decimal) else Decimal(value))
 
@@ -42,6 +46,7 @@ KINDS: dict[str, tuple[int, Callable[[Any], bytes]]] = {
     "integer": (23, struct.Struct("!i").pack),
     "text": (25, str.encode),
     "timestamptz": (1184, _as_moment),
+    "interval": (1186, _as_span),
     "numeric": (1700, _as_number),
     "uuid": (2950, attrgetter("bytes")),
     "jsonb": (3802, lambda value: b"\x01" + value.encode()),

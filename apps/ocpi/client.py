@@ -13,7 +13,6 @@ import time
 import weakref
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -127,8 +126,8 @@ class Peer:
         self._patience = patience
         self._habits = habits
         self._line = _Line(PrivateHosts(private_hosts) if is_private else None)
-        self._transport = _Transport(self._line)
-        self.close = weakref.finalize(self, self._transport.close)
+        self._pool = _pool(self._line)
+        self.close = weakref.finalize(self, self._pool.close)
 
     def get(self, url: str, **params) -> Answer:
         return self._answer(self._send("GET", _with_params(self._ended(url), params)))
@@ -222,16 +221,16 @@ class Peer:
         headers = self._headers | exchange.ids | ({} if content is None else {"Content-Type": "application/json"})
         self._line.start(exchange.url, deadline)
         try:
-            request = httpx.Request(exchange.method, exchange.url, headers=headers, content=content)
-            with closing(self._transport.handle_request(request)) as response:
-                exchange.http_status = response.status_code
-                exchange.headers = {name.lower(): value for name, value in response.headers.items()}
-                exchange.body = _bounded(response, exchange)
+            said = {"headers": _as_bytes(headers), "content": content}
+            with self._pool.stream(exchange.method, _target(exchange.url), **said) as response:
+                exchange.http_status = response.status
+                exchange.headers = _as_texts(response.headers)
+                exchange.body = _bounded(response.iter_stream(), exchange)
         except _Forbidden as error:
             raise exchange.failure(str(error), permanent=True) from None
         except NO_ANSWER as error:
             raise _Silent(exchange, error) from None
-        except (httpx.InvalidURL, httpx.HTTPError, ValueError) as error:
+        except (httpx.InvalidURL, ValueError) as error:
             raise exchange.failure(f"cannot call this: {error}", permanent=True) from None
 
 
@@ -479,36 +478,28 @@ class _Stream(httpcore.NetworkStream):
         return self._stream.get_extra_info(info)
 
 
-class _Transport(httpx.BaseTransport):
-    """httpx on our own line: its own transport would choose addresses by itself.
-
-    It is used without a client of httpx, so nothing follows a redirect, keeps a cookie or reads the environment.
-    """
-
-    def __init__(self, line: _Line):
-        self._pool = httpcore.ConnectionPool(_trusted(), max_connections=2, keepalive_expiry=5, network_backend=line)
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-        response = self._pool.handle_request(
-            httpcore.Request(request.method, target, headers=request.headers.raw, content=request.stream)
-        )
-        return httpx.Response(response.status, headers=response.headers, stream=_Body(response.stream))
-
-    def close(self) -> None:
-        self._pool.close()
+def _pool(line: _Line) -> httpcore.ConnectionPool:
+    """Connections on our own line: httpx would choose addresses by itself, follow redirects and read the environment."""
+    return httpcore.ConnectionPool(_trusted(), max_connections=2, keepalive_expiry=5, network_backend=line)
 
 
-class _Body(httpx.SyncByteStream):
-    def __init__(self, stream):
-        self._stream = stream
+def _target(url: str) -> httpcore.URL:
+    """A URL as it goes over the wire, names of hosts and paths in ASCII; httpx.InvalidURL."""
+    read = httpx.URL(url)
+    return httpcore.URL(scheme=read.raw_scheme, host=read.raw_host, port=read.port, target=read.raw_path)
 
-    def __iter__(self):
-        yield from self._stream
 
-    def close(self):
-        self._stream.close()
+def _as_bytes(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+
+
+def _as_texts(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """By names in lower case; what is said several times is one list (RFC 9110, 5.2)."""
+    texts: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, value = raw_name.decode(errors="replace").lower(), raw_value.decode(errors="replace")
+        texts[name] = f"{texts[name]}, {value}" if name in texts else value
+    return texts
 
 
 @cache
@@ -519,7 +510,7 @@ def _trusted() -> ssl.SSLContext:
 # --- Bounds on an answer --------------------------------------------------------------------------------------------
 
 
-def _bounded(response: httpx.Response, exchange: _Exchange) -> bytes:
+def _bounded(chunks: Iterator[bytes], exchange: _Exchange) -> bytes:
     """The body, unpacked by ourselves: libraries unpack without any bound (trust S32)."""
     encoding = exchange.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip", ""):
@@ -527,7 +518,7 @@ def _bounded(response: httpx.Response, exchange: _Exchange) -> bytes:
     unpacker = _Unpacker() if "gzip" in encoding else None
     wire, parts, size = 0, [], 0
     try:
-        for chunk in response.iter_raw():
+        for chunk in chunks:
             wire += len(chunk)
             part = unpacker.feed(chunk, wire) if unpacker else chunk
             size += len(part)

@@ -6,7 +6,7 @@ kept as long as a question may come up, and no longer.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from django.db import connection
 
 from apps import marks
-from apps.bulk import run_prepared
+from apps.bulk import as_arrays, as_parameters, run_prepared
 from apps.ocpi.client import Call
 
 from . import quarantine
@@ -34,6 +34,11 @@ COLUMNS = {
 KEEP = f"""
 INSERT INTO partners_exchange ({", ".join(COLUMNS)})
 SELECT {", ".join(f"%s::{kind}" for kind in COLUMNS.values())}
+RETURNING id
+"""
+KEEP_ALL = f"""
+INSERT INTO partners_exchange ({", ".join(COLUMNS)})
+SELECT * FROM unnest({as_parameters(COLUMNS.values())})
 RETURNING id
 """
 KEEP_LAZILY = f"""
@@ -102,12 +107,21 @@ class Said(NamedTuple):
         longest = LONGEST_PAGE if is_page else LONGEST_BODY
         return self._replace(request_body=self.request_body[:longest], response_body=self.response_body[:longest])
 
+    def as_kept(self) -> "Said":
+        clean = self.without_secrets().bounded().without_cards().about()
+        return clean._replace(url=clean.url.replace("\x00", "\ufffd"))
+
 
 def keep(said: Said) -> None:
     """Write it down: in the transaction of the work if there is one, so that both stand or neither (decision 25)."""
-    clean = said.without_secrets().bounded().without_cards().about()
-    legible = clean._replace(url=clean.url.replace("\x00", "\ufffd"))
-    run_prepared(KEEP if connection.in_atomic_block else KEEP_LAZILY, legible)
+    run_prepared(KEEP if connection.in_atomic_block else KEEP_LAZILY, said.as_kept())
+
+
+def keep_all(said: Iterable[Said]) -> None:
+    """The same of many at once."""
+    columns = list(zip(*(one.as_kept() for one in said), strict=True))
+    if columns:
+        run_prepared(KEEP_ALL, as_arrays(COLUMNS.values(), columns))
 
 
 def _without_cards(body: bytes) -> bytes:
@@ -125,8 +139,8 @@ def _delete(rows) -> int:
     return Exchange.objects.filter(pk__in=list(rows.values_list("pk", flat=True))).delete()[0]
 
 
-def recorder(partner: Partner | None, module: str) -> Callable[[Call], None]:
-    """What a Peer tells of its calls, written down."""
+def recorder(partner: Partner | None, module: str, keep: Callable[[Said], None] = keep) -> Callable[[Call], None]:
+    """What a Peer tells of its calls, written down, or handed to `keep` for later."""
 
     def record(call: Call) -> None:
         said = (call.method, call.url, call.request_body, call.response_body, call.http_status, call.status_code)

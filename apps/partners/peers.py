@@ -1,5 +1,7 @@
 """Partners as we call them."""
 
+from collections.abc import Callable
+
 from django.conf import settings
 
 from apps.ocpi.client import Peer
@@ -28,11 +30,19 @@ def token_of(partner: Partner) -> str:
         raise PeerFailed(str(error), permanent=True) from error
 
 
-def peer_of(partner: Partner, module: str, *, patience: float | None = None, them: Party | None = None) -> Peer:
+def peer_of(
+    partner: Partner,
+    module: str,
+    *,
+    patience: float | None = None,
+    them: Party | None = None,
+    keep: Callable[[exchanges.Said], None] = exchanges.keep,
+) -> Peer:
     """A connected partner, to be called. The record looks at the module; of credentials nothing but the fact is kept.
 
     The routing headers name `them`, else whom `_addressee` does; a hub that does not say who it is finds out by itself
     (TR-25). Configuration modules have no such headers (TR-23), nor does what goes to all parties of a platform.
+    `keep` is handed what is said, for the record.
     """
     if not partner.is_connected:
         raise PeerFailed(f"{partner} is not connected", permanent=True)
@@ -47,7 +57,7 @@ def peer_of(partner: Partner, module: str, *, patience: float | None = None, the
         is_private=partner.is_private,
         us=ourselves.us() if is_routed else None,
         them=them if is_routed else None,
-        record=exchanges.recorder(partner, module),
+        record=exchanges.recorder(partner, module, keep),
         habits=partner.habits,
         **how,
     )

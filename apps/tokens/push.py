@@ -20,6 +20,7 @@ from apps.ocpi import objects
 from apps.ocpi.client import Peer
 from apps.ocpi.errors import OcpiError, PeerFailed
 from apps.ocpi.versions import VERSIONS, Version
+from apps.partners import exchanges
 from apps.partners.clients import require_connected
 from apps.partners.models import Partner
 from apps.partners.peers import endpoint, peer_of
@@ -91,11 +92,12 @@ def _push_batch(partner: Partner, batch: list[TokenDelivery], now: datetime, us:
     """PUT one token after the other; how many were confirmed. Who does not answer is left alone for a while."""
     try:
         require_connected(partner, partner.parties.all())
-        peer, url = peer_of(partner, "tokens"), endpoint(partner, "tokens", "RECEIVER")
+        told = Confirming(now)
+        peer, url = peer_of(partner, "tokens", keep=told.said.append), endpoint(partner, "tokens", "RECEIVER")
     except (OcpiError, PeerFailed) as error:
         return _rest(partner, batch[0], str(error), now)
     ids = [delivery.token_id for delivery in batch]
-    cards, seen, told = cards_of(ids, now), seen_by(partner.pk, ids, now), Confirming(now)
+    cards, seen = cards_of(ids, now), seen_by(partner.pk, ids, now)
     for delivery in _worth_telling(batch, seen):
         is_seen = delivery.token_id in seen
         try:
@@ -154,11 +156,12 @@ class Told(NamedTuple):
 
 
 class Confirming:
-    """What a partner took, noted together: one by one that took longer than telling it. Who answers slowly is noted
-    at once, for somebody may wait to see that a card is blocked everywhere."""
+    """What a partner took, and what was said, noted together: one by one that took longer than telling it. Who answers
+    slowly is noted at once, for somebody may wait to see that a card is blocked everywhere."""
 
     def __init__(self, now: datetime):
         self._now, self._told, self._since, self._confirmed = now, [], time.monotonic(), 0
+        self.said: list[exchanges.Said] = []
 
     def add(self, told: Told) -> None:
         self._told.append(told)
@@ -167,9 +170,11 @@ class Confirming:
 
     def finish(self) -> int:
         """How many are known in their present state, in all."""
-        if self._told:
-            self._confirmed += confirm(self._told, self._now)
+        with transaction.atomic():
+            exchanges.keep_all(self.said)
+            self._confirmed += confirm(self._told, self._now) if self._told else 0
         self._told, self._since = [], time.monotonic()
+        self.said.clear()
         return self._confirmed
 
 
