@@ -52,7 +52,6 @@ def _measure(sizes: list[int]) -> list:
         note(rooms.billing(size))
         rooms.settle()
         note(web.measure(token, uids, size, folder))
-    note(rooms.pushed(partner, sizes[-1], folder))
     if len(sizes) > 1:
         note(rooms.growth(found))
     note(web.of_versions(token, uids, sizes[-1], folder))

@@ -1,5 +1,5 @@
-"""python -m bench.hand MODULE PARTNER: a worker with one pull to do, as its own process: it says when it is ready, waits for
-a line, and says how many seconds the pull took and how many megabytes it had at most."""
+"""python -m bench.hand MODULE PARTNER: a worker with one pull to do, or with tokens to push, as its own process: it says
+when it is ready, waits for a line, and says how many seconds it took and how many megabytes it had at most."""
 
 import json
 import resource
@@ -12,16 +12,16 @@ from emsp import local
 def main() -> None:
     local.set_up_django()
     from apps.partners.models import Partner
-    from bench.rooms import PULLS, pulled
+    from bench.rooms import WORK
     from emsp import garbage
 
     garbage.leave_what_stays()
-    pull, partner = PULLS[sys.argv[1]], Partner.objects.get(name=sys.argv[2])
+    work, partner = WORK[sys.argv[1]], Partner.objects.get(name=sys.argv[2])
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()
     started = time.perf_counter()
-    pulled(pull, partner)
+    work(partner)
     took = time.perf_counter() - started
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sys.stdout.write(json.dumps({"seconds": took, "megabytes": most}))

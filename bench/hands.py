@@ -1,4 +1,4 @@
-"""Pulls by workers of their own: half a million EVSEs in one, and CDRs of two partners in two."""
+"""Work by workers of their own: half a million EVSEs pulled by one, CDRs of two partners and cards pushed by two."""
 
 import json
 import subprocess
@@ -7,9 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from django.utils import timezone
+
 from apps.locations.models import Evse
 from apps.ocpi.objects import Party
 from apps.partners.models import Partner
+from apps.tokens.announcing import enlist
+from apps.tokens.models import TokenDelivery
 
 from . import rooms, world
 from .measures import Measure, rate
@@ -26,6 +30,7 @@ GAIN = 1.6
 def measure(folder: Path) -> Iterator[Measure]:
     yield from large_sync(folder)
     yield from second_worker(folder)
+    yield from tokens_pushed(folder)
 
 
 def large_sync(folder: Path) -> Iterator[Measure]:
@@ -66,8 +71,22 @@ def cdrs_pulled(owners: Sequence[Party], folder: Path) -> float:
         return max(one["seconds"] for one in worked("cdrs", *partners))
 
 
+def tokens_pushed(folder: Path) -> Iterator[Measure]:
+    """Every card, to somebody who takes it at once."""
+    world.empty()
+    world.enrol_cards(CDRS)
+    partner, _ = world.connect()
+    with rooms.operator([], rooms.PAGE_OF_CDRS, folder) as url:
+        world.listen(partner, f"{url}/tokens")
+        enlist(partner, timezone.now())
+        took = max(one["seconds"] for one in worked("tokens", partner, partner))
+    if (known := TokenDelivery.objects.filter(due_at=None, confirmed_version__gt=0).count()) != CDRS:
+        raise RuntimeError(f"{known} tokens are known to the partner, and not {CDRS}")
+    yield Measure("token push, two workers", CDRS, CDRS / took, 2_000, "asked for", "tokens", 1)
+
+
 def worked(module: str, *partners: Partner) -> list[dict]:
-    """What the workers say, one for each partner, that begin together."""
+    """What the workers say, one for each that is named, that begin together."""
     commands = ([sys.executable, "-m", "bench.hand", module, partner.name] for partner in partners)
     hands = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for command in commands

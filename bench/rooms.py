@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from django.db import connection, models, transaction
@@ -24,13 +25,11 @@ from apps.locations.rows import LOCATIONS as LOCATION_ROWS
 from apps.partners import ourselves
 from apps.partners.models import Partner
 from apps.partners.pull import Pull, pull_partner
-from apps.tokens.models import TokenDelivery
-from apps.tokens.push import push_partner
+from apps.tokens.push import push_due
 
 from . import world
 from .measures import Measure, rate
 
-PULLS = {"locations": LOCATIONS, "cdrs": CDRS}
 PAGE_OF_LOCATIONS, PAGE_OF_CDRS = 100, 1000
 
 PLACES = {LOCATION_ROWS: PAGE_OF_LOCATIONS, EVSES: 4 * PAGE_OF_LOCATIONS, CONNECTORS: 8 * PAGE_OF_LOCATIONS}
@@ -68,20 +67,19 @@ def pulls(partner: Partner, uids: list[str], size: int, folder: Path) -> Iterato
         yield Measure("CDR pull", size, ours, 5_000, "asked for", "CDRs", 1)
 
 
-def pushed(partner: Partner, size: int, folder: Path) -> Iterator[Measure]:
-    """Every card, to somebody who takes it at once."""
-    with operator([], PAGE_OF_CDRS, folder) as url:
-        world.listen(partner, f"{url}/tokens")
-        ours = rate(size, lambda: push_partner(partner, timezone.now(), ourselves.us()))
-    if (known := TokenDelivery.objects.filter(due_at=None, confirmed_version__gt=0).count()) != size:
-        raise RuntimeError(f"{known} tokens are known to the partner, and not {size}")
-    yield Measure("token push", size, ours, 2_000, "asked for", "tokens", 1)
-
-
 def pulled(pull: Pull, partner: Partner) -> None:
     done = pull_partner(pull, partner, timezone.now(), full=True)
     if not done["complete"] or done["quarantined"]:
         raise RuntimeError(f"the pull went wrong: {done}")
+
+
+def pushed(_partner: Partner) -> None:
+    """What is due, as a worker does it."""
+    while push_due(timezone.now(), ourselves.us())["due"]:
+        pass
+
+
+WORK = {"locations": partial(pulled, LOCATIONS), "cdrs": partial(pulled, CDRS), "tokens": pushed}
 
 
 def billing(size: int) -> Iterator[Measure]:

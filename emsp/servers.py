@@ -185,7 +185,12 @@ class PostgreSQL(Server):
 
     def stop(self) -> None:
         super().stop()
-        self.wait_until(lambda: not self.pid_file() or not is_alive(int(self.pid_file()[0])), "did not stop")
+        self.wait_until(self.is_gone, "did not stop")
+
+    def is_gone(self) -> bool:
+        """It takes its pid file away as the last thing but one: whoever reads it twice may find none the second time."""
+        state = self.pid_file()
+        return not state or not is_alive(int(state[0]))
 
 
 class Valkey(Server):

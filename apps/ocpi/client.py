@@ -484,9 +484,11 @@ def _pool(line: _Line) -> httpcore.ConnectionPool:
 
 
 def _target(url: str) -> httpcore.URL:
-    """A URL as it goes over the wire, names of hosts and paths in ASCII; httpx.InvalidURL."""
-    read = httpx.URL(url)
-    return httpcore.URL(scheme=read.raw_scheme, host=read.raw_host, port=read.port, target=read.raw_path)
+    """A URL as it goes over the wire, which is in ASCII; httpx.InvalidURL where it cannot be written so."""
+    parts = urlsplit(url if url.isascii() else str(httpx.URL(url)))
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    scheme, host, target = (one.encode("ascii") for one in (parts.scheme, parts.hostname, path))
+    return httpcore.URL(scheme=scheme, host=host, port=parts.port, target=target)
 
 
 def _as_bytes(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:

@@ -114,7 +114,9 @@ class TokenDelivery(Due):
     class Meta:
         verbose_name_plural = "token deliveries"
         constraints = [models.UniqueConstraint(fields=["partner", "token"], name="delivery_once")]
-        indexes = [models.Index(fields=["due_at"], name="delivery_due", condition=models.Q(due_at__isnull=False))]
+        indexes = [
+            models.Index(fields=["due_at", "id"], name="delivery_next", condition=models.Q(due_at__isnull=False))
+        ]
 
     def __str__(self) -> str:
         return f"{self.token} at {self.partner}"

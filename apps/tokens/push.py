@@ -31,7 +31,7 @@ from .cards import Card, cards_of, describe, withdrawn
 from .models import Token, TokenDelivery
 from .sight import seen_by
 
-BATCH = 50
+BATCH = 100
 SOON_S = 0.2
 LEASE = timedelta(minutes=5)
 """Longer than a batch can take: the first call that gets no answer ends it for that partner."""
@@ -190,7 +190,8 @@ def confirm(told: list[Told], now: datetime) -> int:
     rows = TokenDelivery.objects.filter(pk__in=[one.delivery.pk for one in told])
     held = {row.pk: row.leased_until for row in rows.select_for_update().order_by("pk")}
     ours = [one for one in told if held.get(one.delivery.pk) == one.delivery.leased_until]
-    rows.exclude(pk__in=[one.delivery.pk for one in ours]).update(due_at=now)
+    if len(ours) < len(told):
+        rows.exclude(pk__in=[one.delivery.pk for one in ours]).update(due_at=now)
     columns = list(zip(*((one.delivery.pk, one.version, one.is_withdrawn) for one in ours), strict=True))
     return sum(is_current for (is_current,) in run_prepared(CONFIRM, [now, *map(list, columns)])) if ours else 0
 

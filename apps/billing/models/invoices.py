@@ -141,7 +141,7 @@ class Document(Due):
     rendered_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["due_at"], name="document_due", condition=Q(due_at__isnull=False))]
+        indexes = [models.Index(fields=["due_at", "id"], name="document_next", condition=Q(due_at__isnull=False))]
 
     def __str__(self) -> str:
         return f"{self.invoice}.pdf"
