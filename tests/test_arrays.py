@@ -1,6 +1,6 @@
 """What goes to PostgreSQL as a column comes back as it was."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -20,6 +20,7 @@ VALUES = {
     "integer": st.integers(-(2**31), 2**31 - 1),
     "text": TEXTS,
     "timestamptz": st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)),  # noqa: DTZ001
+    "interval": st.timedeltas(timedelta(days=-(10**6)), timedelta(days=10**6)),
     "numeric": st.decimals(allow_nan=False, allow_infinity=False, places=10) | st.integers(),
     "uuid": st.uuids(),
 }

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from apps.bulk import Upsert
+from apps.charging.checks import BY_CODE
 
 from .models import Held
 
@@ -59,7 +60,7 @@ def next_try(held: Hold, now: datetime) -> datetime | None:
     """
     if held.why.code == FAULT:
         return now + min(timedelta(minutes=2 ** min(held.attempts, 10)), LONGEST_PAUSE)
-    return None if held.why.code == "ENUM" or held.why.code.startswith("V-") else now
+    return None if held.why.code in BY_CODE else now
 
 
 def let_go(cdrs: Iterable[int]) -> None:

@@ -65,6 +65,7 @@ def test_what_the_cpo_sells_itself_is_no_revenue_and_our_own_network_is_no_purch
     rate()
     assert not Charge.objects.exists()
     assert (Held.objects.get().code, Held.objects.get().is_final) == ("SOLD", True)
+    assert Held.objects.get().next_try_at is None, "it comes back when the finding is gone"
     assert not Payable.objects.get().is_accepted
 
     agreement.commercial_model = "own_network"
