@@ -81,6 +81,7 @@ urlpatterns = [
     *ocpi_urls,
     *api_urls,
     path("view/<str:address>/cdrs.csv", partnerview.table, name="partnerview_table"),
+    path("view/<str:address>/tests", partnerview.tests, name="partnerview_tests"),
     path("view/<path:address>", partnerview.page, name="partnerview_page"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

@@ -33,6 +33,14 @@ JOIN charging_session session ON session.party_id = told.party_id AND upper(sess
 WHERE told.id = ANY(%s)
 """
 
+TESTS = """
+SELECT told.id FROM charging_cdr told
+JOIN drivers_contract contract ON contract.id = told.contract_id
+JOIN drivers_driver driver ON driver.id = contract.driver_id
+JOIN tokens_sandbox sandbox ON sandbox.account_id = driver.account_id
+WHERE told.id = ANY(%s)
+"""
+
 LOOK_AGAIN = """
 UPDATE charging_cdr SET checked_at = NULL WHERE id IN (
     SELECT cdr.id FROM charging_cdr cdr
@@ -96,7 +104,8 @@ def _facts(cdrs: list[Cdr]) -> list[Facts]:
     references = {pk: Reference(*found) for pk, *found in _rows(REFERENCES, unlinked)}
     expected = [cdr.pk for cdr in cdrs if (agreement := agreed[cdr.pk]) and agreement.sends_sessions]
     told = {pk for (pk,) in _rows(SESSIONS, expected)}
-    return [Facts(cdr, references.get(cdr.pk), agreed[cdr.pk], cdr.pk in told) for cdr in cdrs]
+    tests = {pk for (pk,) in _rows(TESTS, [cdr.pk for cdr in cdrs])}
+    return [Facts(cdr, references.get(cdr.pk), agreed[cdr.pk], cdr.pk in told, cdr.pk in tests) for cdr in cdrs]
 
 
 def _rows(statement: str, ids: list[int]) -> list[tuple]:

@@ -27,6 +27,8 @@ TOLERANCE = Decimal("0.01")
 WHITELIST_GRACE = timedelta(hours=24)
 """How long a charge point may go by its own list after a card was blocked (V-21)."""
 
+ON_TEST_CARD = "TEST"
+
 NOBODY_CHARGED = 2015
 """What is of a year before this one is no charging session (V-11)."""
 
@@ -51,6 +53,7 @@ class Facts:
     reference: Reference | None = None
     agreement: Agreement | None = None
     has_session: bool = False
+    is_test: bool = False
 
     @cached_property
     def agreed(self) -> Agreement | None:
@@ -254,6 +257,11 @@ def drivers_own_electricity(facts: Facts) -> str:
     return "charged at home: the driver is to be compensated" if is_home else ""
 
 
+def on_a_test_card(facts: Facts) -> str:
+    """Made for its partner to try us out: nobody pays."""
+    return f"charged with a test card, {facts.cdr.token_uid or facts.cdr.sent_contract_id}" if facts.is_test else ""
+
+
 def nothing_agreed(facts: Facts) -> str:
     """The agreement had ended. Before the first began, nothing was agreed and nothing is missed."""
     if facts.agreement is None or facts.agreed:
@@ -358,6 +366,7 @@ RULES = (
         "no agreement any more",
         "Enter the agreement that followed, or release it.",
     ),
+    Rule(ON_TEST_CARD, on_a_test_card, BLOCK, BLOCK, "test card", "Nothing: it was a trial."),
     Rule("SOLD", sold_by_the_cpo, BLOCK, BLOCK, "not our sale", "Nothing, if the agreement is right."),
     Rule("OURS", of_our_own_network, INFO, BLOCK, "not our purchase", "Nothing, if the agreement is right."),
     Rule("DEAL", not_as_agreed, WARN, WARN, "not as agreed", "Tell the CPO, or change what is agreed."),

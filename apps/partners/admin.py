@@ -42,8 +42,9 @@ from apps.staff.office import (
     reading,
     url_of,
 )
+from apps.tokens import sandbox
 from apps.tokens.announcing import enlist
-from apps.tokens.models import ShownAccount
+from apps.tokens.models import ShownAccount, Token
 from apps.work import ring
 from emsp.intakes import INTAKES
 
@@ -51,6 +52,7 @@ from . import agreements, alarms, handshake, pull, quarantine, quirks, scope
 from .forms import ConnectForm, InviteForm, MendForm, PresetForm, PullForm
 from .health import is_silent, with_silent_feeds
 from .models import Agreement, Alarm, Client, CredentialsToken, Endpoint, Exchange, Feed, Partner, Party, Quarantined
+from .ourselves import us
 
 CLIENT_STATES = {"CONNECTED": "good", "OFFLINE": "bad", "PLANNED": "new", "SUSPENDED": "bad"}
 STATES = {"CONNECTED": "good", "INVITED": "new", "DISCONNECTED": "bad"}
@@ -147,7 +149,7 @@ class PartnerAdmin(Page):
     inlines = [FeedInline]
     actions_list = ["connect"]
     actions_detail = [
-        "pull_now", "push_now", "check_readiness", "share", "fill_quirks",
+        "pull_now", "push_now", "check_readiness", "share", "fill_quirks", "reset_cards",
         {"title": "Live", "icon": "rocket_launch", "items": ["go_live", "end_live"]},
         {"title": "Connection", "icon": "key", "items": ["invite_again", "renew", "disconnect"]},
     ]  # fmt: skip
@@ -155,6 +157,7 @@ class PartnerAdmin(Page):
     def get_queryset(self, request):
         listed = () if is_of_one(request) else ("feeds",)
         rows = super().get_queryset(request).prefetch_related("parties", *listed)
+        rows = rows.select_related("sandbox") if is_of_one(request) else rows
         waiting = Count("quarantined", filter=Q(quarantined__state=Quarantined.State.OPEN))
         return rows.annotate(waiting=waiting)
 
@@ -206,6 +209,7 @@ class PartnerAdmin(Page):
     def get_tables(self, request, partner):
         yield alarms_table(partner)
         yield reports_table(partner)
+        yield test_cards_table(partner)
         yield clearances_table(self.clearances(partner))
         yield quarantined_table(partner)
         yield exchanges_table(partner)
@@ -312,6 +316,13 @@ class PartnerAdmin(Page):
         found = [name for name, *_ in quirks.departures(partner)]
         return f"{partner}: {', '.join(found)}." if found else f"{partner} is treated as OCPI says."
 
+    @act("Test cards", permission="tokens.add_token", icon="science",
+         question="Only it sees them, and each has an answer of its own. Those it has become as they were at first.")  # fmt: skip
+    def reset_cards(self, request, partner, form):
+        require_connected(partner)
+        sandbox.reset(partner, timezone.now(), us())
+        return f"{partner} is told of {len(sandbox.CARDS)} test cards, as they are at first."
+
     @act("Go live", permission="onboarding.add_clearance", icon="rocket_launch", form=LiveForm,
          question="It needs a readiness report that passed, or your word.")  # fmt: skip
     def go_live(self, request, partner, form):
@@ -389,6 +400,16 @@ def alarms_table(partner: Partner) -> Table:
         for alarm in partner.alarms.filter(settled_at=None)
     )
     return Table("Alarms", Alarm, ["What", "Why", "Times", "Last"], rows, empty="None.")
+
+
+def test_cards_table(partner: Partner) -> Table:
+    cards = enumerate(sandbox.CARDS, 1) if hasattr(partner, "sandbox") else ()
+    rows = ([found_by(sandbox.uid_of(partner, place)), card.purpose, card.answer] for place, card in cards)
+    return Table("Test cards", Token, ["Card", "What it is", "Answer"], rows, empty="None were made for it yet.")
+
+
+def found_by(uid: str) -> str:
+    return format_html('<a class="text-link" href="{}">{}</a>', url_of(Token, q=uid), uid)
 
 
 def quarantined_table(partner: Partner) -> Table:

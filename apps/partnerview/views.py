@@ -14,9 +14,12 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from apps import pace
+from apps.onboarding.sheet import habits
 from apps.partners import ourselves
+from apps.tokens.models import Sandbox
+from apps.tokens.sandbox import unknown_uid
 
-from . import file, links, received, wording
+from . import file, links, received, trials, wording
 from .forms import ALL, SelectionForm
 from .models import Link
 from .received import State
@@ -93,6 +96,10 @@ def _said(text: str, status: HTTPStatus, headers: dict | None = None) -> HttpRes
     return HttpResponse(render_to_string("partnerview/said.html", {"text": text}), status=status, headers=headers)
 
 
+def _heading(link: Link) -> dict:
+    return {"us": f"{settings.OCPI_PARTY_NAME} ({ourselves.us()})", "link": link}
+
+
 @for_holders(LOOKS)
 def page(request: HttpRequest, link: Link, form: SelectionForm, months: list[str]) -> HttpResponse:
     asked = form.asked(months[0])
@@ -100,9 +107,7 @@ def page(request: HttpRequest, link: Link, form: SelectionForm, months: list[str
     rows = received.page(selection, ROWS + 1)
     shown, is_more = rows[:ROWS], len(rows) > ROWS
     totals = [] if asked["month"] == ALL else received.totals(selection)
-    context = {
-        "us": f"{settings.OCPI_PARTY_NAME} ({ourselves.us()})",
-        "link": link,
+    context = _heading(link) | {
         "asked": asked,
         "months": months,
         "meanings": [(state, wording.MEANINGS[state.label]) for state in State],
@@ -110,11 +115,27 @@ def page(request: HttpRequest, link: Link, form: SelectionForm, months: list[str
         "received": sum(total.count for total in totals),
         "rows": shown,
         "table": f"{request.path}/cdrs.csv",
+        "tests": f"{request.path}/tests",
         "query": urlencode(asked),
         "older": urlencode(asked | {"below": shown[-1].place}) if is_more else "",
         "is_first": selection.below is None,
     }
     return HttpResponse(render_to_string("partnerview/cdrs.html", context))
+
+
+@for_holders(LOOKS)
+def tests(request: HttpRequest, link: Link, form: SelectionForm, months: list[str]) -> HttpResponse:
+    """What can be tried with which card, and what was."""
+    sandbox = Sandbox.objects.filter(partner=link.partner).first()
+    context = _heading(link) | {
+        "cdrs": request.path.removesuffix("/tests"),
+        "sandbox": sandbox,
+        "cards": trials.cards(link.partner),
+        "unknown": unknown_uid(link.partner),
+        "tried": trials.tried(sandbox) if sandbox else [],
+        "habits": habits(link.partner),
+    }
+    return HttpResponse(render_to_string("partnerview/tests.html", context))
 
 
 @for_holders(FILES)

@@ -23,6 +23,7 @@ SENTENCES = {
     "V-43": "Takes back a CDR that is a credit itself, was taken back already, or is not of this party",
     "V-46": "Charged at home, for the driver to be paid back",
     "V-52": "No agreement was in force when charging began",
+    "TEST": "Charged with a test card, so nothing is owed for it",
     "SOLD": "You sell to the driver yourself, as agreed, so we do not buy it from you",
     "OURS": "It is of our own network, as agreed, so nothing is owed for it",
 }

@@ -136,3 +136,19 @@ class ShownAccount(models.Model):
 
     def __str__(self) -> str:
         return str(self.account)
+
+
+@pghistory.track()
+class Sandbox(models.Model):
+    """An account of test cards for one partner, which sees them, and nobody else does. What is charged on them is neither
+    billed nor paid for."""
+
+    partner = models.OneToOneField(Partner, models.PROTECT, related_name="sandbox")
+    account = models.OneToOneField(Account, models.PROTECT, related_name="sandbox")
+    reset_at = models.DateTimeField("as at first since", help_text="What was tried before is no longer shown.")
+
+    class Meta:
+        verbose_name_plural = "sandboxes"
+
+    def __str__(self) -> str:
+        return str(self.account)

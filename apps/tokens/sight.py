@@ -1,7 +1,8 @@
 """Which of our cards a partner sees: what the agreements with its parties say of today (TOK-01, trust S18).
 
 A partner is told of a card if one of its parties may see it: cards are told to connections, and a hub passes them on to all
-behind it. While nothing was agreed with a party it sees all (decision 24); when the last agreement has ended, none.
+behind it. While nothing was agreed with a party it sees all (decision 24); when the last agreement has ended, none. Test
+cards are seen by the partner that they were made for, and by nobody else.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from apps.partners import agreements
 
 HELD = agreements.holds("{today}")
 
-SEES = f"""(
+AGREED = f"""(
     NOT EXISTS (SELECT FROM partners_agreement WHERE cards <> 'all' OR valid_until IS NOT NULL)
     OR NOT EXISTS (SELECT FROM partners_party party WHERE party.partner_id = {{partner}})
     OR EXISTS (
@@ -29,6 +30,10 @@ SEES = f"""(
         WHERE party.partner_id = {{partner}} AND agreement.cards = 'named' AND {HELD})
 )"""
 """The first line says nothing more; it is quick where no agreement hides anything, and somebody waits in the rain."""
+
+SEES = f"""coalesce(
+    (SELECT sandbox.partner_id = {{partner}} FROM tokens_sandbox sandbox WHERE sandbox.account_id = {{account}}), {AGREED})"""
+"""Test cards are one partner's, whatever was agreed (apps/tokens/sandbox.py)."""
 
 ACCOUNT = """(
     SELECT driver.account_id FROM drivers_contract contract JOIN drivers_driver driver ON driver.id = contract.driver_id

@@ -285,6 +285,14 @@ def test_pulling_makes_feeds_due(admin, partner):
     assert not Feed.objects.filter(due_at__gte=later).exists()
 
 
+def test_a_partner_gets_test_cards_and_finds_them_as_they_were(admin, partner):
+    assert "is told of 7 test cards" in act(admin, partner, "reset_cards")
+    assert "In order; never ask us" in page(admin, url_of(partner))
+    Token.objects.update(blocked_at=NOW)
+    act(admin, partner, "reset_cards")
+    assert Token.objects.filter(blocked_at=NOW).count() == 0
+
+
 def test_pushing_makes_cards_due(admin, partner, card):
     assert "1 cards are on their way" in act(admin, partner, "push_now")
     assert TokenDelivery.objects.get().due_at is not None

@@ -43,6 +43,7 @@ ACTS = {
     "partners_partner_invite_again": (Partner, {"operations"}),
     "partners_partner_pull_now": (Partner, {"operations"}),
     "partners_partner_fill_quirks": (Partner, {"operations"}),
+    "partners_partner_reset_cards": (Partner, {"support", "operations"}),
     "partners_partner_push_now": (Partner, {"operations"}),
     "partners_partner_check_readiness": (Partner, {"operations"}),
     "partners_partner_go_live": (Partner, {"operations"}),

@@ -10,10 +10,12 @@ from apps.charging.checks import RULES
 from apps.charging.intake import INTAKE
 from apps.charging.models import Cdr, Finding, Standing
 from apps.charging.verdicts import standing, verdicts
+from apps.ocpi.objects import Party as Named
 from apps.ocpi.versions import VERSIONS
 from apps.partners.models import Party
 from apps.partners.taking import take
-from apps.tokens.models import Authorization
+from apps.tokens.models import Authorization, Token
+from apps.tokens.sandbox import reset, uid_of
 from tests.partners.agreeing import agree
 
 from .conftest import NOW, V221, cdr_body, credit_body, session_body
@@ -204,6 +206,17 @@ class TestAgreed:
         for finding in (agents, ours):
             with pytest.raises(CannotRelease):
                 release(finding, NOW)
+
+    def test_nobody_pays_for_what_is_charged_on_a_test_card(self, party, token, send_cdr, findings):
+        reset(party.partner, NOW, Named("SE", "EMP"))
+        test = Token.objects.get(uid=uid_of(party.partner, 1))
+        card = {"cdr_token__uid": test.uid, "cdr_token__contract_id": test.contract.contract_id}
+        tried = findings(send_cdr(id="CDR-2", **card))["TEST"]
+        assert (tried.driver_severity, tried.cpo_severity) == (BLOCK, BLOCK)
+        assert tried.reason == f"charged with a test card, {test.uid}"
+        with pytest.raises(CannotRelease):
+            release(tried, NOW)
+        assert "TEST" not in findings(send_cdr())
 
     def test_what_comes_otherwise_than_agreed_is_marked_and_holds_nothing(self, party, token, send, findings):
         agree(party, cdr_days=0, may_be_free=False, may_credit=False, sends_sessions=True)

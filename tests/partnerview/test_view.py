@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import logging
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -11,15 +12,19 @@ import pytest
 from django.urls import get_resolver
 
 from apps.billing import rating
-from apps.charging import checks
+from apps.charging import checks, store
 from apps.charging.models import Cdr, Finding
-from apps.partners import quarantine
+from apps.partners import ourselves, quarantine
 from apps.partners.models import Party, Quarantined
+from apps.partners.taking import take
 from apps.partnerview import links, received, views, wording
 from apps.partnerview.models import Link
 from apps.partnerview.received import Selection, State
+from apps.tokens import sandbox
+from apps.tokens.authorization import authorize
+from apps.tokens.models import Token
 from emsp.intakes import INTAKES
-from tests.admin.furnished import NOW, cdr_body, make_partner
+from tests.admin.furnished import NOW, V221, cdr_body, make_partner
 from tests.partners.agreeing import agree
 from tests.partnerview.conftest import FORMULA, SENT_BY_EACH, STATES, post
 
@@ -255,6 +260,42 @@ def test_a_hub_sees_each_of_its_parties_and_a_party_takes_its_cdrs_along_when_it
     assert {row["party"] for row in file_of(client, address(other))} >= {"SE*LAD", "SE*OTH"}
     left = file_of(client, address(one))
     assert {row["state"] for row in left} == {"refused"}, "it sees what it sent in vain, and no CDR of others"
+
+
+def session_of(card):
+    said = {
+        "country_code": "SE", "party_id": "LAD", "id": "TRIED-S", "start_date_time": "2026-11-03T11:00:00Z", "kwh": 1,
+        "cdr_token": {"country_code": "SE", "party_id": "EMP", "uid": card.uid, "type": "RFID",
+                      "contract_id": card.contract.contract_id},
+        "auth_method": "WHITELIST", "location_id": "L1", "evse_uid": "E1", "connector_id": "1", "currency": "SEK",
+        "status": "ACTIVE", "last_updated": "2026-11-03T11:30:00Z",
+    }  # fmt: skip
+    return json.dumps(said).encode()
+
+
+def test_a_partner_reads_what_it_can_try_and_what_became_of_it(two, address, client):
+    one, other = two
+    us = ourselves.us()
+    path = f"{address(one)}/tests"
+    assert "None were made for you yet" in client.get(path).content.decode()
+    sandbox.reset(one, NOW, us)
+    empty = client.get(path).content.decode()
+    assert "Nothing yet." in empty and "7E57" in empty and "Quirks: none" in empty
+
+    card = Token.objects.get(uid=sandbox.uid_of(one, 1))
+    authorize(partner_id=one.pk, uid=card.uid, now=NOW)
+    post(one, cdr_body("TRIED-1", card.uid, card.contract.contract_id))
+    take(store.INTAKE, one, V221, [session_of(card)], NOW)
+    shown = client.get(path).content.decode()
+    for word in ("ALLOWED", "CDR TRIED-1", "Taken: 10 kWh, 30 SEK before taxes", "Session TRIED-S", "ACTIVE, 1 kWh"):
+        assert word in shown, word
+    assert "CDR-1" not in shown, "what was charged on other cards is no trial"
+    rating.catch_up(NOW)
+    assert reasons(client, address(one))["TRIED-1", "held"] == "Charged with a test card, so nothing is owed for it."
+    assert "7E57" not in client.get(f"{address(other)}/tests").content.decode()
+
+    sandbox.reset(one, NOW + timedelta(hours=1), us)
+    assert "Nothing yet." in client.get(path).content.decode()
 
 
 def test_nobody_sent_anything_yet(db, address, client):

@@ -24,7 +24,11 @@ OPEN = {
     "metrics": "METRICS_TOKEN, else this machine alone",
 }
 VIEWS = "whoever has an address that staff made, until it expires or is taken back; 30 pages, then 1 a second"
-OPEN |= {"view/<path:address>": VIEWS, "view/<str:address>/cdrs.csv": f"{VIEWS}; 5 files, then 1 a minute"}
+OPEN |= {
+    "view/<path:address>": VIEWS,
+    "view/<str:address>/tests": VIEWS,
+    "view/<str:address>/cdrs.csv": f"{VIEWS}; 5 files, then 1 a minute",
+}
 METHODS = ("get", "post", "put", "patch", "delete")
 
 

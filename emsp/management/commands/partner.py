@@ -18,6 +18,7 @@ from apps.partners.ourselves import us
 from apps.partners.scope import partner_of, party_of
 from apps.tokens.finding import find_card
 from apps.tokens.push import push_partner, trouble_with
+from apps.tokens.sandbox import CARDS, reset, uid_of
 from emsp.intakes import PULLS
 
 
@@ -40,6 +41,8 @@ class Command(BaseCommand):
         fetching.add_argument("party", type=party)
         fetching.add_argument("location", help="the CPO's id")
         verbs.add_parser("push", help="tell the partner of all our cards, now").add_argument("party", type=party)
+        cards = verbs.add_parser("sandbox", help="make its test cards, or make them as they were at first again")
+        cards.add_argument("party", type=party)
         self._check_arguments(verbs.add_parser("check", help="call the partner, and say what works and what does not"))
         verbs.add_parser("status", help="how the feeds go").add_argument("party", type=party, nargs="?")
         for verb in verbs.choices.values():
@@ -133,6 +136,14 @@ class Command(BaseCommand):
         counts = push_partner(partner, now, us())
         failure = f"{counts['behind']} cards could not be told: {trouble_with(partner)}" if counts["behind"] else ""
         return {"tokens": counts}, [_as_line("tokens", counts)], failure
+
+    def _sandbox(self, now, *, party, **_options):
+        partner = partner_of(party)
+        reset(partner, now, us())
+        cards = [{"uid": uid_of(partner, place), "purpose": card.purpose, "answer": str(card.answer)}
+                 for place, card in enumerate(CARDS, 1)]  # fmt: skip
+        lines = [f"{card['uid']}  {card['answer']:11}  {card['purpose']}" for card in cards]
+        return {"partner": str(party), "cards": cards}, lines, ""
 
     def _check(self, now, *, party, card, location, evse, connector, wait, **_options):
         token = find_card(card) if card else None
