@@ -9,8 +9,8 @@ help: ## this list
 setup: ## make .venv from the pinned requirements (every target below does it by itself)
 	@python3 -m emsp.install
 
-demo: setup ## start everything with simulated charge point operators and a hub, and let a month happen; Ctrl-C stops
-	@$(PYTHON) -m emsp.demo
+demo: setup ## start everything with simulated charge point operators and a hub, and let a month happen (MONTHS=12: a year); Ctrl-C stops
+	@$(PYTHON) -m emsp.demo $(if $(MONTHS),--months $(MONTHS))
 
 demo-check: setup ## the same without a terminal, and recount every figure; SABOTAGE=1..8 plants a fault, all tries each
 	@$(PYTHON) -m emsp.demo --check $(if $(SABOTAGE),--sabotage $(SABOTAGE))

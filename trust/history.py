@@ -99,8 +99,7 @@ def books(stage: Stage, folder: Path) -> list[str]:
     summary, wanted = json.loads((folder / "summary.json").read_text()), expected.summary()
     for said in (summary, wanted):
         said["CDRs"] = {name: figure for name, figure in said["CDRs"].items() if name not in NOT_COMPARED}
-    with (folder / "export.csv").open(encoding="utf-8", newline="") as file:
-        exported = recount.Books(list(recount.csv.DictReader(file)))
+    exported = recount.read_books(folder, stage.planned()["months"])
     return [*recount.compare(summary, wanted), *exported.check(expected)]
 
 

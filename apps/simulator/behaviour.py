@@ -62,13 +62,14 @@ class Behaviour:
     def played(self) -> dict[str, Any]:
         return self.memory.get("played", {})
 
-    def play(self, step: str, **how: Any) -> dict[str, Any]:
+    def play(self, step: str, name: str = "", **how: Any) -> dict[str, Any]:
+        """Several plays of one step are told apart by names."""
         if step not in self._steps:
             raise ValueError(f"unknown step {step!r}: one of {', '.join(self._steps)}")
         with self._one_play:
             self.progress = {"step": step, "done": 0, "total": None, "outcomes": {}}
             result = self._steps[step](**how)
-            self.memory.put(played=self.played | {step: result})
+            self.memory.put(played=self.played | {name or step: result})
             self.progress = {}
         return result
 

@@ -5,7 +5,7 @@ GET  /control/token-a                            {"versions_url", "token"}: for 
 POST /control/register  {versions_url, token_a}  we begin
 POST /control/renew                              credentials by PUT
 POST /control/unregister                         credentials by DELETE
-POST /control/play      {step, …, wait: false}   a step of behaviour.py; without `wait` the answer is its result
+POST /control/play      {step, …, wait: false}   a step of behaviour.py; its result, kept by `name`, is the answer without `wait`
 POST /control/fault     {name, value, module, method, times, skip}, or {} to clear (see faults.py)
 """
 

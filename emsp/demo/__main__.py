@@ -26,7 +26,7 @@ def _demo(options: argparse.Namespace) -> int:
         local.set_up_django()
         from emsp.demo import theatre
 
-        stage = theatre.open_stage(cast.ROLES)
+        stage = theatre.open_stage(cast.ROLES, options.months)
         is_told = theatre.perform(stage)
         if options.check or not is_told:
             return int(not (is_told and theatre.prove(stage, options.sabotage)))
@@ -42,6 +42,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--sabotage", type=_faults, default=(None,), metavar="N|all", help="plant fault 1 to 8, or try all"
+    )
+    parser.add_argument(
+        "--months", type=int, choices=range(1, 13), metavar="1-12", help="so many, of which the last is last month"
     )
     return parser.parse_args()
 

@@ -30,11 +30,12 @@ def check(stage: Stage, folder: Path, fault: int | None = None) -> tuple[bool, s
 
 
 def write_files(stage: Stage, folder: Path) -> None:
-    month = stage.world.month
+    months = stage.world.months
     folder.mkdir(parents=True, exist_ok=True)
     for operator in stage.operators:
         shutil.copy(operator.ledger, folder / operator.role.planned()["ledger"])
     (folder / "world.json").write_text(json.dumps(stage.planned(), ensure_ascii=False))
-    (folder / "summary.json").write_text(json.dumps(summarise(month), ensure_ascii=False, indent=1))
-    with (folder / "export.csv").open("wb") as file:
-        file.writelines(stream(month, "csv"))
+    (folder / "summary.json").write_text(json.dumps(summarise(months), ensure_ascii=False, indent=1))
+    for month in months:
+        with (folder / f"export-{month:%Y-%m}.csv").open("wb") as file:
+            file.writelines(stream(month, "csv"))

@@ -44,17 +44,17 @@ class Operator:
     def has_played(self, step: str) -> bool:
         return step in self.state()["played"]
 
-    def play(self, step: str, tell: Callable[[str], None], **how: Any) -> dict[str, Any]:
-        """Play a step to its end, telling how far it is; what it resulted in."""
-        self.do("play", step=step, wait=False, **how)
-        while step not in (state := self.state())["played"]:
+    def play(self, step: str, tell: Callable[[str], None], *, name: str, **how: Any) -> dict[str, Any]:
+        """Play a step to its end, telling how far it is; what it resulted in is kept by the name."""
+        self.do("play", step=step, wait=False, name=name, **how)
+        while name not in (state := self.state())["played"]:
             if failed := [error for error in state["errors"] if error.startswith(f"{step}: ")]:
                 raise OperatorFailed(f"{self.role.name} failed at {failed[-1]}")
             progress = state["progress"]
             if progress.get("total"):
                 tell(f"{progress['done']} of {progress['total']}")
             time.sleep(PAUSE_S)
-        return state["played"][step]
+        return state["played"][name]
 
     def _called(self, act: str, body: bytes | None = None) -> dict[str, Any]:
         url = f"http://127.0.0.1:{self.role.simulated.port}/control/{act}"

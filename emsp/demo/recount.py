@@ -2,7 +2,8 @@
 
 It needs nothing but Python and shares no line with the platform. From world.json (what was planned: cards, payers,
 prices, operators) and the ledger of each charge point operator (what it says it sent and was told) it works out what
-must have come of it, and compares that with summary.json (what the platform says) and export.csv (what went to the books).
+must have come of it, and compares that with summary.json (what the platform says) and the export of each month (what went
+to the books).
 """
 
 import csv
@@ -90,23 +91,29 @@ class Expected:
         per_kwh, per_minute, per_session = map(Decimal, plan["prices"].get(country) or plan["prices"][""])
         amount = Decimal(cdr["kwh"]) * per_kwh + Decimal(cdr["hours"]) * 60 * per_minute + per_session
         ended = datetime.fromisoformat(cdr["end"]).astimezone(ZoneInfo(ZONES[country]))
-        return self._taxed(payer, plan, country, rounded(amount)) | {
+        month = self._billed_in(cdr, f"{ended:%Y-%m}")
+        return self._taxed(payer, plan, country, rounded(amount), month) | {
             "token_uid": cdr["told_uid"],
             "energy_kwh": Decimal(cdr["kwh"]),
-            "is_late": f"{ended:%Y-%m}" < self.world["month"],
+            "is_late": f"{ended:%Y-%m}" < month,
         }
+
+    def _billed_in(self, cdr: dict, ended: str) -> str:
+        """The month in which it ended, if that was still to be billed when it came."""
+        return ended if ended in self.world["months"] and cdr["fault"] != "late" else self.world["month"]
 
     def _fees(self) -> Iterator[dict]:
         for payer in self.world["rows"]:
             plan = self.plans[payer["plan"]]
-            if Decimal(plan["monthly_fee"]):
-                yield self._taxed(payer, plan, payer["country"], rounded(Decimal(plan["monthly_fee"])))
+            for month in self.world["months"] if Decimal(plan["monthly_fee"]) else ():
+                yield self._taxed(payer, plan, payer["country"], rounded(Decimal(plan["monthly_fee"])), month)
 
-    def _taxed(self, payer: dict, plan: dict, country: str, amount: Decimal) -> dict:
+    def _taxed(self, payer: dict, plan: dict, country: str, amount: Decimal, month: str) -> dict:
         """Whoever is registered for VAT where he charged, away from our home, owes the VAT himself."""
         home = self.world["company"]["country"]
         reverse = payer["kind"] == "company" and country != home and payer["vat_id"].startswith(country)
         return {
+            "month": month,
             "account": payer["account"],
             "seller_vat_id": self.world["registrations"][country],
             "currency": plan["currency"],
@@ -119,7 +126,7 @@ class Expected:
         }
 
     def _documents(self) -> dict[tuple, dict]:
-        """One for each registration, payer, currency and treatment; VAT on the sum, rounded once."""
+        """One for each month, registration, payer, currency and treatment; VAT on the sum, rounded once."""
         sums = defaultdict(Decimal)
         for line in [*self.lines.values(), *self.fees]:
             sums[document_key(line), line["basis"], line["rate"], line["series"]] += line["amount"]
@@ -209,7 +216,7 @@ class Expected:
 
     def _invoices(self) -> list[dict]:
         groups = defaultdict(list)
-        for (_, _, currency, category), document in self.documents.items():
+        for (_, _, currency, category, _), document in self.documents.items():
             groups[document["series"], currency, category].append(document)
         return [
             {
@@ -224,8 +231,8 @@ class Expected:
         ]
 
 
-def document_key(line: dict) -> tuple[str, str, str, str]:
-    return line["account"], line["seller_vat_id"], line["currency"], line["vat_category"]
+def document_key(line: dict) -> tuple[str, str, str, str, str]:
+    return line["account"], line["seller_vat_id"], line["currency"], line["vat_category"], line["month"]
 
 
 def totals(basis: str, rate: Decimal, amount: Decimal) -> dict:
@@ -261,12 +268,10 @@ class Books:
                 yield from differences(row, expected.lines[row["cdr"]])
 
     def _check_fees(self, expected: Expected) -> Iterator[str]:
-        billed = Counter((row["account"], billed_amount(row)) for row in self.rows if not row["cdr"])
-        wanted = Counter((fee["account"], fee["amount"]) for fee in expected.fees)
-        yield from (f"monthly fee {amount} of {account}: not billed" for account, amount in wanted - billed)
-        yield from (
-            f"monthly fee {amount} of {account}: billed, and must not be" for account, amount in billed - wanted
-        )
+        billed = Counter((row["account"], billed_amount(row), row["month"]) for row in self.rows if not row["cdr"])
+        wanted = Counter((fee["account"], fee["amount"], fee["month"]) for fee in expected.fees)
+        for wrong, what in ((wanted - billed, "not billed"), (billed - wanted, "billed, and must not be")):
+            yield from (f"monthly fee {amount} of {account} in {month}: {what}" for account, amount, month in wrong)
 
     def _check_documents(self, expected: Expected) -> Iterator[str]:
         seen = Counter(document_key(rows[0]) for rows in self.documents.values())
@@ -350,14 +355,21 @@ def read(file: Path, names_cards: bool) -> Ledger:
         return Ledger((line for line in lines if line.endswith("\n")), names_cards)
 
 
+def read_books(folder: Path, months: list[str]) -> Books:
+    rows = []
+    for month in months:
+        with (folder / f"export-{month}.csv").open(encoding="utf-8", newline="") as file:
+            rows += [row | {"month": month} for row in csv.DictReader(file)]
+    return Books(rows)
+
+
 def main(folder: Path, *, say=print) -> int:
     world = json.loads((folder / "world.json").read_text())
     summary = json.loads((folder / "summary.json").read_text())
     expected = Expected(
         world, [read(folder / operator["ledger"], operator["names_cards"]) for operator in world["operators"]]
     )
-    with (folder / "export.csv").open(encoding="utf-8", newline="") as file:
-        books = Books(list(csv.DictReader(file)))
+    books = read_books(folder, world["months"])
     wanted = expected.summary()
     wrong = [*compare(summary, wanted), *books.check(expected)]
     for complaint in wrong[:MOST_SHOWN]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
@@ -72,21 +73,26 @@ class Stage:
             time.sleep(PAUSE_S)
 
 
-def world_of(folder: Path, now: datetime) -> World:
-    """The world of this demo: of the month before its first telling, whenever it is told again."""
+def world_of(folder: Path, now: datetime, length: int | None) -> World:
+    """The world of this demo: of the month before its first telling, whenever it is told again, and of those before it
+    that were ever asked for."""
     file = folder / "world.json"
-    if file.exists():
-        return make_world(date.fromisoformat(json.loads(file.read_text())["month"] + "-01"))
-    month = (timezone.localdate(now).replace(day=1) - timedelta(days=1)).replace(day=1)
-    world = make_world(month)
+    known = json.loads(file.read_text()) if file.exists() else None
+    month = date.fromisoformat(f"{known['month']}-01") if known else _month_before(timezone.localdate(now))
+    world = make_world(month, max(length or 1, len(known["months"]) if known else 1))
     folder.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(world.planned(), ensure_ascii=False, indent=1))
     return world
 
 
+def _month_before(day: date) -> date:
+    return (day.replace(day=1) - timedelta(days=1)).replace(day=1)
+
+
 def play(stage: Stage) -> None:
     """The whole story, from nothing to documents."""
-    for number, chapter in enumerate(CHAPTERS, 1):
+    monthly = (partial(chapter, month=month) for month in stage.world.months for chapter in MONTHLY)
+    for number, chapter in enumerate((*CHAPTERS, *monthly), 1):
         started = time.monotonic()
         told = chapter(stage)
         stage.say(f"{number:2}  {told}  ({time.monotonic() - started:.1f} s)")
@@ -168,36 +174,39 @@ def sessions(stage: Stage) -> str:
     return f"Drivers charge: {running} sessions run, {ended} ended."
 
 
-def pushes(stage: Stage) -> str:
-    told = [_played(stage, one, "cdrs", **_month_of(stage, one.role)) for one in stage.operators]
+def pushes(stage: Stage, month: date) -> str:
+    is_last = month == stage.world.month
+    told = [_played(stage, one, "cdrs", **_month_of(one.role, month, is_last)) for one in stage.operators]
     made, pull_only = (sum(said[name] for said in told) for name in ("made", "pull_only"))
-    return f"{made} CDRs of {stage.world.month:%B %Y}: all but {pull_only} were pushed, one was refused."
+    return f"{made} CDRs of {month:%B %Y}: all but {pull_only} were pushed{', one was refused' if is_last else ''}."
 
 
-def _month_of(stage: Stage, role: Role) -> dict:
-    counts = {"count": role.cdrs, "pull_only": role.pull_only, "odd": role.is_odd}
-    return {"month": f"{stage.world.month:%Y-%m}"} | counts
+def _month_of(role: Role, month: date, is_last: bool) -> dict:
+    """What is odd is of the last month."""
+    counts = {"count": role.cdrs, "pull_only": role.pull_only, "odd": role.is_odd and is_last}
+    return {"name": f"cdrs {month:%Y-%m}", "month": f"{month:%Y-%m}"} | counts
 
 
-def _played(stage: Stage, operator: Operator, step: str, **how) -> dict:
-    """What a step resulted in; it is played once."""
-    if not operator.has_played(step):
-        operator.play(step, stage.show, **how)
-    return operator.state()["played"][step]
+def _played(stage: Stage, operator: Operator, step: str, name: str = "", **how) -> dict:
+    """What a step resulted in; it is played once by its name."""
+    if not operator.has_played(name or step):
+        operator.play(step, stage.show, name=name or step, **how)
+    return operator.state()["played"][name or step]
 
 
-def pull(stage: Stage) -> str:
-    if not (stage.folder / "pulled").exists():
+def pull(stage: Stage, month: date) -> str:
+    done = stage.folder / f"pulled-{month:%Y-%m}"
+    if not done.exists():
         asked_at = timezone.now()
         feeds = Feed.objects.filter(module=Feed.Module.CDRS)
         for feed in feeds:
             want(feed, asked_at)
         stage.until(lambda: not feeds.exclude(last_good_at__gte=asked_at).exists(), "the CDRs are pulled")
-        (stage.folder / "pulled").touch()
+        done.touch()
     return f"Celery pulled the rest: {Cdr.objects.count()} CDRs are here."
 
 
-def rating(stage: Stage) -> str:
+def rating(stage: Stage, month: date) -> str:
     stage.until(lambda: is_all_judged(stage), "every CDR is rated or held")
     return f"Celery rated them; {Cdr.objects.filter(held__isnull=False).count()} is held, with its reason."
 
@@ -209,13 +218,14 @@ def is_all_judged(stage: Stage) -> bool:
     return open_ones == 0 and not Cdr.objects.filter(checked_at=None).exists()
 
 
-def run(stage: Stage) -> str:
-    if not Invoice.objects.filter(period=stage.world.month).exists():
-        invoicing.issue(stage.world.month, timezone.now())
-    return f"The run of {stage.world.month:%B %Y} issued {Invoice.objects.count()} numbered invoices with VAT."
+def run(stage: Stage, month: date) -> str:
+    issued = Invoice.objects.filter(period=month)
+    if not issued.exists():
+        invoicing.issue(month, timezone.now())
+    return f"The run of {month:%B %Y} issued {issued.count()} numbered invoices with VAT."
 
 
-def documents(stage: Stage) -> str:
+def documents(stage: Stage, month: date) -> str:
     def are_rendered() -> bool:
         left = Document.objects.filter(rendered_at=None).count()
         stage.show(f"{left} left")
@@ -225,7 +235,8 @@ def documents(stage: Stage) -> str:
     return f"Celery rendered {Document.objects.count()} PDFs."
 
 
-CHAPTERS = (company, registration, publication, cards, readers, sessions, pushes, pull, rating, run, documents)
+CHAPTERS = (company, registration, publication, cards, readers, sessions)
+MONTHLY = (pushes, pull, rating, run, documents)
 
 
 def partners_of(operator: Operator):

@@ -3,7 +3,7 @@
 from datetime import date
 from decimal import Decimal
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
 from apps.billing.models import Charge, Held, Invoice, InvoiceLine, Netting, Payable
@@ -16,10 +16,10 @@ from apps.tokens.cards import read_cards
 from apps.tokens.models import Authorization, Token, TokenDelivery
 
 
-def summarise(month: date) -> dict:
+def summarise(months: list[date]) -> dict:
     """Every figure, by section; money and energy as text."""
     return {
-        "month": f"{month:%Y-%m}",
+        "month": f"{months[-1]:%Y-%m}",
         "operators": operators(),
         "published": {
             "locations": Location.objects.count(),
@@ -30,16 +30,16 @@ def summarise(month: date) -> dict:
         "cards": cards(),
         "authorizations": counted(Authorization.objects, "allowed"),
         "sessions": counted(Session.objects, "status"),
-        "CDRs": cdrs(month),
+        "CDRs": cdrs(months),
         "owed to CPOs": {row["currency"]: owed(row) for row in payables()},
         "held": {
             row["code"]: row["count"]
             for row in Held.objects.values("code").annotate(count=Count("pk")).order_by("code")
         },
-        "invoices": [series(row) for row in documents(month)],
+        "invoices": [series(row) for row in documents(months)],
         "accounts": {
             "enrolled": Account.objects.count(),
-            "invoiced": Invoice.objects.filter(period=month).values("account").distinct().count(),
+            "invoiced": Invoice.objects.filter(period__in=months).values("account").distinct().count(),
         },
     }
 
@@ -63,8 +63,8 @@ def cards() -> dict:
     return {"enrolled": total, "may charge": sum(states), "known to CPOs": known}
 
 
-def cdrs(month: date) -> dict:
-    lines = InvoiceLine.objects.filter(invoice__period=month)
+def cdrs(months: list[date]) -> dict:
+    lines = InvoiceLine.objects.filter(invoice__period__in=months)
     billed = lines.filter(charge__kind=Charge.Kind.USAGE).aggregate(
         count=Count("pk"), energy=Sum("charge__cdr__energy")
     )
@@ -78,7 +78,7 @@ def cdrs(month: date) -> dict:
         "taken back before billing": Netting.objects.count() * 2,
         "billed": billed["count"],
         "billed kWh": text(billed["energy"] or 0),
-        "late": lines.filter(charge__period__lt=month).count(),
+        "late": lines.filter(charge__period__lt=F("invoice__period")).count(),
         "held": Held.objects.count(),
         "monthly fees": lines.filter(charge__kind=Charge.Kind.FEE).count(),
     }
@@ -100,8 +100,8 @@ def owed(row: dict) -> dict:
     return {"CDRs": row["its_count"]} | {name: text(number or 0) for name, number in sums.items()}
 
 
-def documents(month: date):
-    groups = Invoice.objects.filter(period=month).values("series__prefix", "currency", "vat_category")
+def documents(months: list[date]):
+    groups = Invoice.objects.filter(period__in=months).values("series__prefix", "currency", "vat_category")
     rendered = Count("pk", filter=Q(document__rendered_at__isnull=False))
     sums = {
         "count": Count("pk"),

@@ -25,22 +25,23 @@ from .world import SEED
 WIDTH = 78
 
 
-def open_stage(roles: Sequence[Role]) -> Stage:
+def open_stage(roles: Sequence[Role], months: int | None) -> Stage:
     folder = settings.DATA_DIR / "demo"
-    world = story.world_of(folder, timezone.now())
+    world = story.world_of(folder, timezone.now(), months)
     return Stage(tuple(map(Operator, roles)), world, folder, say, show)
 
 
 def perform(stage: Stage) -> bool:
     """Tell the story and print what came of it; False if it came to no end."""
-    say(f"\nThe month is {stage.world.month:%B %Y}, the seed {SEED}.\n")
+    others = f", after {stage.world.length - 1} others" if stage.world.length > 1 else ""
+    say(f"\nThe month is {stage.world.month:%B %Y}{others}, the seed {SEED}.\n")
     try:
         story.play(stage)
     except (TooSlow, OperatorFailed, CannotFound) as failure:
         sys.stderr.write(f"\n{failure}\n")
         return False
     say("")
-    print_summary(stage.world.month)
+    print_summary(stage.world.months)
     return True
 
 
@@ -58,8 +59,8 @@ def _prove(stage: Stage, fault: int | None) -> bool:
     return ties_out
 
 
-def print_summary(month: date) -> None:
-    for section, part in summarise(month).items():
+def print_summary(months: list[date]) -> None:
+    for section, part in summarise(months).items():
         if isinstance(part, dict):
             _print_section(section, part)
         elif isinstance(part, list):

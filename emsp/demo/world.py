@@ -6,7 +6,7 @@ and from what the charge point operator says it sent, and from nothing that the 
 
 import random
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 
 from stdnum import luhn
 from stdnum.iso7064 import mod_11_10
@@ -76,17 +76,28 @@ GERMAN_CITIES = [("10115", "Berlin"), ("20095", "Hamburg"), ("24103", "Kiel"), (
 
 @dataclass
 class World:
-    """What the demo plans: rows of the import file and which of the cards are to be blocked."""
+    """What the demo plans: rows of the import file and which of the cards are to be blocked. `length` months are played,
+    of which `month` is the last."""
 
     month: date
+    length: int = 1
     rows: list[dict] = field(default_factory=list)
     blocked: list[str] = field(default_factory=list)
     expired: list[str] = field(default_factory=list)
+
+    @property
+    def months(self) -> list[date]:
+        """From the first to the last."""
+        months = [self.month]
+        while len(months) < self.length:
+            months.insert(0, (months[0] - timedelta(days=1)).replace(day=1))
+        return months
 
     def planned(self) -> dict:
         """The plan as JSON, for the recount."""
         return {
             "month": f"{self.month:%Y-%m}",
+            "months": [f"{month:%Y-%m}" for month in self.months],
             "seed": SEED,
             "company": COMPANY,
             "registrations": REGISTRATIONS,
@@ -99,10 +110,10 @@ class World:
         }
 
 
-def make_world(month: date) -> World:
+def make_world(month: date, length: int = 1) -> World:
     """The same world for the same month: the dice are seeded."""
     dice = random.Random(SEED)
-    world, since = World(month), f"{month.year - 1}-01-01"
+    world, since = World(month, length), f"{month.year - 1}-01-01"
     for number in range(ACCOUNTS):
         account = make_account(number, dice)
         world.rows += [

@@ -24,6 +24,7 @@ FLEET = {
 }
 WORLD = {
     "month": "2026-10",
+    "months": ["2026-10"],
     "company": {"country": "SE"},
     "registrations": {"SE": "SE5501", "DE": "DE9"},
     "series": [["SE", "INVOICE", "SE"], ["DE", "INVOICE", "DE"]],
@@ -127,15 +128,18 @@ EXPORT = [
 def files(tmp_path):
     """Write what the recount reads: the platform's two files and the first ledger as given."""
 
-    def write(summary=SUMMARY, export=EXPORT, ledger=LEDGER):
-        (tmp_path / "world.json").write_text(json.dumps(WORLD))
+    def write(summary=SUMMARY, export=EXPORT, ledger=LEDGER, before=None):
+        """`before`: the export of the month before, if that is of the world as well."""
+        exports = ({"2026-09": before} if before else {}) | {"2026-10": export}
+        (tmp_path / "world.json").write_text(json.dumps(WORLD | {"months": list(exports)}))
         (tmp_path / "summary.json").write_text(json.dumps(summary))
         for operator, entries in zip(WORLD["operators"], (ledger, NEIGHBOURS), strict=True):
             (tmp_path / operator["ledger"]).write_text("".join(json.dumps(entry) + "\n" for entry in entries))
-        with (tmp_path / "export.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, EXPORT[0])
-            writer.writeheader()
-            writer.writerows(export)
+        for month, lines in exports.items():
+            with (tmp_path / f"export-{month}.csv").open("w", newline="") as file:
+                writer = csv.DictWriter(file, EXPORT[0])
+                writer.writeheader()
+                writer.writerows(lines)
         return tmp_path
 
     return write
@@ -151,6 +155,25 @@ def test_what_is_right_ties_out(files):
     code, said = complaints(files())
 
     assert (code, said) == (0, ["54 figures, 6 lines and 2 documents tie out"])
+
+
+def test_each_month_has_its_lines_fees_and_documents(files):
+    september = SE1 | {"document_net": "175.57", "document_vat": "43.89", "document_gross": "219.46"}
+    october = {"document": "SE2", "document_net": "126.61", "document_vat": "31.65", "document_gross": "158.26"}
+    swedish = {"documents": 2, "PDFs": 2, "net": "302.18", "vat": "75.54", "gross": "377.72"}
+    german, of_one_month = SUMMARY["invoices"]
+    summary = SUMMARY | {
+        "CDRs": SUMMARY["CDRs"] | {"late": 0, "monthly fees": 2},
+        "invoices": [german, of_one_month | swedish],
+    }
+    before = [EXPORT[2] | september, EXPORT[3] | september]
+    after = [one | october if one["document"] == "SE1" else one for one in EXPORT if one["cdr"] != "SW*LAD:C7"]
+    assert complaints(files(summary, after, before=before)) == (0, ["54 figures, 7 lines and 3 documents tie out"])
+
+    code, said = complaints(files(summary, [*after, EXPORT[2] | october], before=before[1:]))
+    assert code == 1 and any("document SE1, net" in one for one in said), (
+        "in the month after it is not where it belongs"
+    )
 
 
 def test_it_runs_without_anything_of_ours(files):
@@ -172,10 +195,10 @@ def test_it_runs_without_anything_of_ours(files):
         (1, {"cdr": "SW*LAD:C1"}, "CDR SW*LAD:C2: not billed"),
         (1, {"cdr": "SW*LAD:C5"}, "CDR SW*LAD:C5: billed on SE1, and must not be"),
         (1, {"line_net": "34.17"}, "document SE1, net: it says 262.98, its lines come to 262.99"),
-        (3, {"line_gross": "39.00"}, "monthly fee 49.00 of Anna: not billed"),
+        (3, {"line_gross": "39.00"}, "monthly fee 49.00 of Anna in 2026-10: not billed"),
         (5, {"document": "DE2"}, "number DE1: missing in its series"),
         (5, {"document_vat": "2.05"}, "document DE1, vat: it says 2.05, recounted 0.00"),
-        (5, {"vat_category": "S"}, "documents of Nord GmbH DE9 EUR AE: none"),
+        (5, {"vat_category": "S"}, "documents of Nord GmbH DE9 EUR AE 2026-10: none"),
     ],
 )
 def test_a_wrong_line_is_named(files, place, changed, said):
