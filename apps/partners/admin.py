@@ -63,7 +63,9 @@ QUIRKS = "Where it departs from OCPI and we go along. As they come, it is OCPI t
 def feed_state(feed: Feed, now) -> str:
     if feed.last_good_at is None:
         return badge("never good", "bad") if feed.failures else badge("not pulled yet", "odd")
-    return badge("silent", "bad") if is_silent(feed, now) else badge("good", "good")
+    if is_silent(feed, now):
+        return badge("silent", "bad")
+    return badge("resting", "odd") if feed.failures else badge("good", "good")
 
 
 class FeedInline(Rows):

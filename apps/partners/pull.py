@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Exists, F, Q, QuerySet, Value
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Greatest, Least
 
 from apps.ocpi.client import Page
@@ -38,6 +38,9 @@ OLDEST = datetime(2015, 1, 1, tzinfo=UTC)
 A_SECOND = timedelta(seconds=1)
 LEASE = timedelta(minutes=10)
 """Longer than a page can take with all its tries; every page renews it."""
+
+AT_ONCE = 2
+"""Modules of one partner that are pulled at the same time."""
 
 WORTH_RESUMING = timedelta(hours=1)
 
@@ -163,7 +166,14 @@ def pull_due(pull: Pull, now: datetime) -> dict[str, dict]:
     while claimed := _in_reach(pull.module, clock()).claim(clock(), LEASE, limit=1):
         (feed,) = claimed
         done[str(feed.partner)] = _run(pull, feed, clock)
+        _ring_next(feed, clock())
     return done
+
+
+def _ring_next(feed: Feed, now: datetime) -> None:
+    """What had to wait because enough of the partner's was pulled."""
+    for module in Feed.objects.filter(partner=feed.partner_id).due(now).values_list("module", flat=True):
+        _ring(module)
 
 
 def pull_partner(pull: Pull, partner: Partner, now: datetime, *, full: bool = False) -> dict:
@@ -183,9 +193,13 @@ def _feeds(module: str):
 
 def _in_reach(module: str, now: datetime):
     """Those that broke off last time share one hand, of all modules: partners who do not answer never keep every worker
-    busy, however many they are (trust R17, F16)."""
-    doubtful = Feed.objects.filter(failures__gt=0, leased_until__gt=now)
-    return _feeds(module).filter(Q(failures=0) | ~Exists(doubtful))
+    busy, however many they are. Nor does one that answers slowly: it is asked for so many modules at a time (trust R17,
+    F16)."""
+    pulled = Feed.objects.filter(leased_until__gt=now)
+    of_partner = pulled.filter(partner=OuterRef("partner")).values("partner").annotate(count=Count("pk"))
+    is_free = Q(pulling=None) | Q(pulling__lt=AT_ONCE)
+    is_answering = Q(failures=0) | ~Exists(pulled.filter(failures__gt=0))
+    return _feeds(module).alias(pulling=Subquery(of_partner.values("count"))).filter(is_free, is_answering)
 
 
 class _LeaseLostError(Exception):

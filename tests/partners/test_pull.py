@@ -316,6 +316,21 @@ def test_partners_who_do_not_answer_share_one_hand(cpo, partner, feed):
     assert list(pull_due(LOCATIONS, NOW)) == [str(another)]
 
 
+def test_a_slow_partner_is_asked_for_two_modules_at_a_time(cpo, partner, feed, django_capture_on_commit_callbacks):
+    cpo.serve("locations", [location()])
+    others = Feed.objects.filter(partner=partner).exclude(pk=feed.pk)
+    Feed.objects.create(partner=partner, module="sessions", interval=HOUR, due_at=NOW)
+    others.update(leased_until=NOW + HOUR)
+    assert pull_due(LOCATIONS, NOW) == {}
+    assert pull_partner(LOCATIONS, partner, NOW)["complete"], "staff need not wait"
+
+    others.filter(module="tariffs").update(leased_until=None)
+    Feed.objects.filter(pk=feed.pk).update(due_at=NOW)
+    with django_capture_on_commit_callbacks() as rings:
+        assert pull_due(LOCATIONS, NOW)[str(partner)]["complete"]
+    assert len(rings) == 1, "what had to wait is rung for"
+
+
 def test_who_answers_again_is_in_doubt_no_longer_from_the_first_page_on(cpo, partner, feed):
     Feed.objects.update(failures=3)
     cpo.serve("locations", [location()])
