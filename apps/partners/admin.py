@@ -151,7 +151,8 @@ class PartnerAdmin(Page):
     inlines = [FeedInline]
     actions_list = ["connect"]
     actions_detail = [
-        "pull_now", "push_now", "check_readiness", "share", "fill_quirks", "reset_cards",
+        "pull_now", "push_now", "check_readiness", "fill_quirks",
+        {"title": "For them", "icon": "share", "items": ["share", "reset_cards"]},
         {"title": "Live", "icon": "rocket_launch", "items": ["go_live", "end_live"]},
         {"title": "Connection", "icon": "key", "items": ["invite_again", "renew", "disconnect"]},
     ]  # fmt: skip
