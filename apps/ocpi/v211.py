@@ -99,13 +99,15 @@ def upgrade_cdr(cdr: dict, owner) -> dict:
 def upgrade_cdr_location(location: dict) -> None:
     evse, connector = place_of(location)
     if evse:
-        location["evse_uid"] = evse.get("uid")
-        location["evse_id"] = evse.get("evse_id")
+        of_evse = evse.get
+        location["evse_uid"], location["evse_id"] = of_evse("uid"), of_evse("evse_id")
     if connector:
-        location["connector_id"] = connector.get("id")
-        location["connector_standard"] = connector.get("standard")
-        location["connector_format"] = connector.get("format")
-        location["connector_power_type"] = connector.get("power_type")
+        of_connector = connector.get
+        location["connector_id"], location["connector_standard"] = of_connector("id"), of_connector("standard")
+        location["connector_format"], location["connector_power_type"] = (
+            of_connector("format"),
+            of_connector("power_type"),
+        )
 
 
 def upgrade_usage(usage: dict) -> dict:
@@ -151,7 +153,9 @@ def place_of(location: dict) -> tuple[dict, dict]:
 
 
 def the_one(several) -> dict:
-    return the_object(several[0]) if isinstance(several, list) and len(several) == 1 else {}
+    if isinstance(several, list) and len(several) == 1 and isinstance(several[0], dict):
+        return several[0]
+    return {}
 
 
 def the_object(value) -> dict:

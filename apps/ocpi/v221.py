@@ -38,8 +38,9 @@ def upgrade_cdr(cdr: dict, owner) -> dict:
     for name in PRICES:
         if name in cdr:
             cdr[name] = upgrade_price(cdr[name])
-    if isinstance(cdr.get("tariffs"), list):
-        cdr["tariffs"] = [upgrade_tariff(tariff, owner) for tariff in cdr["tariffs"]]
+    tariffs = cdr.get("tariffs")
+    for tariff in tariffs if isinstance(tariffs, list) else ():
+        upgrade_tariff(tariff, owner)
     return cdr
 
 
