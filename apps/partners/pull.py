@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Greatest, Least
 
@@ -38,6 +38,9 @@ OLDEST = datetime(2015, 1, 1, tzinfo=UTC)
 A_SECOND = timedelta(seconds=1)
 LEASE = timedelta(minutes=10)
 """Longer than a page can take with all its tries; every page renews it."""
+
+ONE_AT_A_TIME = 2_160_423
+"""Key of the advisory lock under which pulls are claimed."""
 
 AT_ONCE = 2
 """Modules of one partner that are pulled at the same time."""
@@ -163,11 +166,19 @@ def _ring(module: str) -> None:
 def pull_due(pull: Pull, now: datetime) -> dict[str, dict]:
     """Pull this module of every partner that is due; other workers take other partners meanwhile."""
     clock, done = Clock(now), {}
-    while claimed := _in_reach(pull.module, clock()).claim(clock(), LEASE, limit=1):
+    while claimed := _claim(pull.module, clock()):
         (feed,) = claimed
         done[str(feed.partner)] = _run(pull, feed, clock)
         _ring_next(feed, clock())
     return done
+
+
+@transaction.atomic
+def _claim(module: str, now: datetime) -> list[Feed]:
+    """One that is in reach; none are claimed meanwhile, or two who look at once would both take the last place."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
+    return _in_reach(module, now).claim(now, LEASE, limit=1)
 
 
 def _ring_next(feed: Feed, now: datetime) -> None:

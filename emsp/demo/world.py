@@ -80,10 +80,10 @@ class World:
     of which `month` is the last."""
 
     month: date
-    length: int = 1
     rows: list[dict] = field(default_factory=list)
     blocked: list[str] = field(default_factory=list)
     expired: list[str] = field(default_factory=list)
+    length: int = 1
 
     @property
     def months(self) -> list[date]:
@@ -113,7 +113,7 @@ class World:
 def make_world(month: date, length: int = 1) -> World:
     """The same world for the same month: the dice are seeded."""
     dice = random.Random(SEED)
-    world, since = World(month, length), f"{month.year - 1}-01-01"
+    world, since = World(month, length=length), f"{month.year - 1}-01-01"
     for number in range(ACCOUNTS):
         account = make_account(number, dice)
         world.rows += [

@@ -1,4 +1,6 @@
+import socket
 import threading
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -314,6 +316,41 @@ def test_partners_who_do_not_answer_share_one_hand(cpo, partner, feed):
     assert list(pull_due(LOCATIONS, NOW)) == [str(partner)]
     Feed.objects.filter(partner=silent).update(leased_until=NOW - HOUR, due_at=None)
     assert list(pull_due(LOCATIONS, NOW)) == [str(another)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_partners_that_swallow_every_call_take_one_worker_and_delay_nobody_else(cpo, settings):
+    """Ten that accept and say nothing, three that answer, two workers (trust F16)."""
+    settings.OCPI_PRIVATE_HOSTS = ["127.0.0.1"]
+    cpo.serve("locations", [])
+    with socket.create_server(("127.0.0.1", 0)) as hole:
+        urls = [f"http://127.0.0.1:{hole.getsockname()[1]}"] * 10 + [cpo.url] * 3
+        for number, url in enumerate(urls):
+            partner = connect(make_partner(f"Number {number}", ("SE", f"P{number:02}")), url)
+            Feed.objects.create(partner=partner, module="locations", interval=HOUR, due_at=NOW, failures=url != cpo.url)
+        hands = [threading.Thread(target=pulled_by_a_hand) for _ in range(2)]
+        for hand in hands:
+            hand.start()
+        answered = wait_for(lambda: Feed.objects.filter(last_good_at__isnull=False).count() == 3)
+        called = Feed.objects.filter(leased_until__isnull=False).count()
+    for hand in hands:  # the hole is closed, so whoever waits there is told
+        hand.join(30)
+    assert (answered, called) == (True, 1)
+    assert Feed.objects.filter(failures__gt=1).exists()
+
+
+def pulled_by_a_hand():
+    try:
+        pull_due(LOCATIONS, timezone.now())
+    finally:
+        connections.close_all()
+
+
+def wait_for(holds, seconds=15):
+    deadline = time.monotonic() + seconds
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return holds()
 
 
 def test_a_slow_partner_is_asked_for_two_modules_at_a_time(cpo, partner, feed, django_capture_on_commit_callbacks):
