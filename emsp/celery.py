@@ -7,12 +7,14 @@ from celery.schedules import crontab
 from celery.signals import setup_logging, task_prerun, worker_process_init
 
 from emsp import garbage, logs
+from emsp.upkeep import Upkeep
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emsp.settings")
 
 app = Celery("emsp")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["worker"].add(Upkeep)
 setup_logging.connect(logs.keep_loggers)
 task_prerun.connect(logs.bind_task)
 worker_process_init.connect(garbage.leave_what_stays)

@@ -25,7 +25,7 @@ from .world import SEED
 WIDTH = 78
 
 
-def open_stage(roles: Sequence[Role], months: int | None) -> Stage:
+def open_stage(roles: Sequence[Role], months: int | None = None) -> Stage:
     folder = settings.DATA_DIR / "demo"
     world = story.world_of(folder, timezone.now(), months)
     return Stage(tuple(map(Operator, roles)), world, folder, say, show)
