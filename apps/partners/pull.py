@@ -45,6 +45,9 @@ ONE_AT_A_TIME = 2_160_423
 AT_ONCE = 2
 """Modules of one partner that are pulled at the same time."""
 
+AT_WORK = timedelta(minutes=2)
+"""Who has renewed no lease for so long may be dead: others no longer wait for its place."""
+
 WORTH_RESUMING = timedelta(hours=1)
 
 INTERVALS = {
@@ -206,7 +209,7 @@ def _in_reach(module: str, now: datetime):
     """Those that broke off last time share one hand, of all modules: partners who do not answer never keep every worker
     busy, however many they are. Nor does one that answers slowly: it is asked for so many modules at a time (trust R17,
     F16)."""
-    pulled = Feed.objects.filter(leased_until__gt=now)
+    pulled = Feed.objects.filter(leased_until__gt=now + LEASE - AT_WORK)
     of_partner = pulled.filter(partner=OuterRef("partner")).values("partner").annotate(count=Count("pk"))
     is_free = Q(pulling=None) | Q(pulling__lt=AT_ONCE)
     is_answering = Q(failures=0) | ~Exists(pulled.filter(failures__gt=0))

@@ -361,6 +361,11 @@ def test_a_slow_partner_is_asked_for_two_modules_at_a_time(cpo, partner, feed, d
     assert pull_due(LOCATIONS, NOW) == {}
     assert pull_partner(LOCATIONS, partner, NOW)["complete"], "staff need not wait"
 
+    Feed.objects.filter(pk=feed.pk).update(due_at=NOW)
+    others.update(leased_until=NOW + timedelta(minutes=5))
+    assert pull_due(LOCATIONS, NOW)[str(partner)]["complete"], "who took them has not been heard of for five minutes"
+    others.update(leased_until=NOW + HOUR)
+
     others.filter(module="tariffs").update(leased_until=None)
     Feed.objects.filter(pk=feed.pk).update(due_at=NOW)
     with django_capture_on_commit_callbacks() as rings:
