@@ -60,9 +60,10 @@ def test_one_is_known_by_its_id_however_it_is_spelt_and_by_no_other_text(ours, t
     assert recognise() == 0
 
 
-def test_the_direct_route_is_preferred_whoever_was_first(hub):
-    (there,) = tell(hub, "SE*LAD*E1")
-    (here,) = tell(make_partner("Laddnät"), "SE*LAD*E1")
+@pytest.mark.parametrize("evse_id", ["SE*LAD*E1", "DE*ABC*E1"], ids=["its own", "of another brand"])
+def test_the_direct_route_is_preferred_whoever_was_first(hub, evse_id):
+    (there,) = tell(hub, evse_id)
+    (here,) = tell(make_partner("Laddnät"), evse_id)
     recognise()
     assert (shown_as(here), shown_as(there)) == (here, here)
 
