@@ -4,7 +4,6 @@ import json
 import random
 import sys
 import time
-from datetime import timedelta
 from pathlib import Path
 
 from emsp import launch, local
@@ -51,11 +50,12 @@ def _open(platform: launch.Platform, seed: int):
     from apps.partners.models import Partner
     from emsp.demo import founding, story
     from emsp.demo.cpo import Operator
+    from emsp.demo.world import month_before
     from trust.field import Field, world_of
 
     platform.family.start(mortal(platform.family.kill("web")))
     dice = random.Random(seed)
-    month = (timezone.localdate().replace(day=1) - timedelta(days=1)).replace(day=1)
+    month = month_before(timezone.localdate())
     world = world_of(month, dice)
     founding.found(world, story.us(), timezone.now())
     Partner.objects.get_or_create(name=cast.LADDNAT.name, defaults={"pace": story.PACE})

@@ -81,10 +81,11 @@ def _opened(platform: launch.Platform, roles: list[cast.Role], seed: int):
 
     from emsp.demo import story
     from emsp.demo.cpo import Operator
+    from emsp.demo.world import month_before
     from trust.field import Field, world_of
 
     dice = random.Random(seed)
-    month = (timezone.localdate().replace(day=1) - timedelta(days=1)).replace(day=1)
+    month = month_before(timezone.localdate())
     stage = story.Stage(
         tuple(map(Operator, roles)), world_of(month, dice), local.data_dir() / "books", _say, lambda _: None
     )

@@ -99,15 +99,13 @@ def upgrade_cdr(cdr: dict, owner) -> dict:
 def upgrade_cdr_location(location: dict) -> None:
     evse, connector = place_of(location)
     if evse:
-        of_evse = evse.get
-        location["evse_uid"], location["evse_id"] = of_evse("uid"), of_evse("evse_id")
+        location["evse_uid"] = evse.get("uid")
+        location["evse_id"] = evse.get("evse_id")
     if connector:
-        of_connector = connector.get
-        location["connector_id"], location["connector_standard"] = of_connector("id"), of_connector("standard")
-        location["connector_format"], location["connector_power_type"] = (
-            of_connector("format"),
-            of_connector("power_type"),
-        )
+        location["connector_id"] = connector.get("id")
+        location["connector_standard"] = connector.get("standard")
+        location["connector_format"] = connector.get("format")
+        location["connector_power_type"] = connector.get("power_type")
 
 
 def upgrade_usage(usage: dict) -> dict:
@@ -153,9 +151,7 @@ def place_of(location: dict) -> tuple[dict, dict]:
 
 
 def the_one(several) -> dict:
-    if isinstance(several, list) and len(several) == 1 and isinstance(several[0], dict):
-        return several[0]
-    return {}
+    return the_object(several[0]) if isinstance(several, list) and len(several) == 1 else {}
 
 
 def the_object(value) -> dict:

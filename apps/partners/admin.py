@@ -406,8 +406,8 @@ def alarms_table(partner: Partner) -> Table:
 
 
 def test_cards_table(partner: Partner) -> Table:
-    cards = enumerate(sandbox.CARDS, 1) if hasattr(partner, "sandbox") else ()
-    rows = ([found_by(sandbox.uid_of(partner, place)), card.purpose, card.answer] for place, card in cards)
+    cards = sandbox.numbered(partner) if hasattr(partner, "sandbox") else ()
+    rows = ([found_by(uid), card.purpose, card.answer] for uid, card in cards)
     return Table("Test cards", Token, ["Card", "What it is", "Answer"], rows, empty="None were made for it yet.")
 
 

@@ -9,20 +9,10 @@ from heapq import nlargest
 from typing import NamedTuple
 
 from apps.charging.models import Cdr, Session
-from apps.partners.models import Partner
 from apps.tokens.models import Authorization, Sandbox, Token
-from apps.tokens.sandbox import CARDS, uid_of
 
 MOST = 50
 """The newest that are shown."""
-
-
-class Card(NamedTuple):
-    """What it was made for, and what we answer when it is held to a reader."""
-
-    uid: str
-    purpose: str
-    answer: str
 
 
 class Tried(NamedTuple):
@@ -35,25 +25,21 @@ class Tried(NamedTuple):
     said: str
 
 
-def cards(partner: Partner) -> list[Card]:
-    return [Card(uid_of(partner, place), card.purpose, card.answer) for place, card in enumerate(CARDS, 1)]
-
-
 def tried(sandbox: Sandbox) -> list[Tried]:
     """Since the cards were last made as at first, the newest first."""
-    return nlargest(MOST, [*_asked(sandbox), *_sessions(sandbox), *_cdrs(sandbox)], key=lambda one: one.at)
+    tokens = list(Token.objects.filter(contract__driver__account=sandbox.account_id).values_list("pk", flat=True))
+    found = [*_asked(sandbox, tokens), *_sessions(sandbox, tokens), *_cdrs(sandbox)]
+    return nlargest(MOST, found, key=lambda one: one.at)
 
 
-def _asked(sandbox: Sandbox) -> Iterator[Tried]:
-    asked = Authorization.objects.filter(
-        token__in=_tokens(sandbox), partner=sandbox.partner_id, at__gte=sandbox.reset_at
-    )
+def _asked(sandbox: Sandbox, tokens: list[int]) -> Iterator[Tried]:
+    asked = Authorization.objects.filter(token__in=tokens, partner=sandbox.partner_id, at__gte=sandbox.reset_at)
     for one in asked.order_by("-at")[:MOST]:
         yield Tried(one.at, "Held to a reader", one.token_uid, one.location_id, one.allowed)
 
 
-def _sessions(sandbox: Sandbox) -> Iterator[Tried]:
-    told = Session.objects.filter(token__in=_tokens(sandbox), received_at__gte=sandbox.reset_at)
+def _sessions(sandbox: Sandbox, tokens: list[int]) -> Iterator[Tried]:
+    told = Session.objects.filter(token__in=tokens, received_at__gte=sandbox.reset_at)
     for one in told.order_by("-received_at")[:MOST]:
         place = " ".join(filter(None, (one.location_id, one.evse_uid)))
         yield Tried(one.received_at, f"Session {one.ocpi_id}", one.token_uid, place, f"{one.status}, {_kwh(one)}")
@@ -69,7 +55,3 @@ def _cdrs(sandbox: Sandbox) -> Iterator[Tried]:
 
 def _kwh(one: Cdr | Session) -> str:
     return f"{one.energy.normalize():f} kWh"
-
-
-def _tokens(sandbox: Sandbox) -> list[int]:
-    return list(Token.objects.filter(contract__driver__account=sandbox.account_id).values_list("pk", flat=True))

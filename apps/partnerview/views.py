@@ -17,7 +17,7 @@ from apps import pace
 from apps.onboarding.sheet import habits
 from apps.partners import ourselves
 from apps.tokens.models import Sandbox
-from apps.tokens.sandbox import unknown_uid
+from apps.tokens.sandbox import numbered, unknown_uid
 
 from . import file, links, received, trials, wording
 from .forms import ALL, SelectionForm
@@ -130,7 +130,7 @@ def tests(request: HttpRequest, link: Link, form: SelectionForm, months: list[st
     context = _heading(link) | {
         "cdrs": request.path.removesuffix("/tests"),
         "sandbox": sandbox,
-        "cards": trials.cards(link.partner),
+        "cards": numbered(link.partner),
         "unknown": unknown_uid(link.partner),
         "tried": trials.tried(sandbox) if sandbox else [],
         "habits": habits(link.partner),

@@ -55,18 +55,23 @@ def unknown_uid(partner: Partner) -> str:
     return uid_of(partner, NOBODYS)
 
 
+def numbered(partner: Partner) -> list[tuple[str, Sample]]:
+    """The partner's cards by their numbers, whether they are made yet or not."""
+    return [(uid_of(partner, place), card) for place, card in enumerate(CARDS, 1)]
+
+
 @transaction.atomic
 def reset(partner: Partner, now: datetime, us: objects.Party) -> Sandbox:
     """Make the partner's test cards, or make them what they were at first, and tell it of them as they are now."""
     Partner.objects.select_for_update().get(pk=partner.pk)  # one at a time
     sandbox = Sandbox.objects.filter(partner=partner).first() or _open(partner, now, us)
-    Sandbox.objects.filter(pk=sandbox.pk).update(reset_at=now)
+    sandbox.reset_at = now
+    sandbox.save(update_fields=["reset_at"])
     Driver.objects.filter(account=sandbox.account).update(blocked_at=None)
     contract = Contract.objects.get(driver__account=sandbox.account)
-    cards = [_restored(contract, uid_of(partner, place), card, now, us) for place, card in enumerate(CARDS, 1)]
+    cards = [_restored(contract, uid, card, now, us) for uid, card in numbered(partner)]
     announce([card for card, is_new in cards if not is_new], now)
     introduce([card.pk for card, is_new in cards if is_new], now)
-    sandbox.refresh_from_db()
     return sandbox
 
 

@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from apps.tokens.models import Token, TokenDelivery
 from . import founding
 from .cast import Role
 from .cpo import Operator
-from .world import World, make_world
+from .world import World, make_world, month_before
 
 STRANGER = "04D00DFEED0B0E"
 """A card that nobody enrolled."""
@@ -78,15 +78,11 @@ def world_of(folder: Path, now: datetime, length: int | None) -> World:
     that were ever asked for."""
     file = folder / "world.json"
     known = json.loads(file.read_text()) if file.exists() else None
-    month = date.fromisoformat(f"{known['month']}-01") if known else _month_before(timezone.localdate(now))
+    month = date.fromisoformat(f"{known['month']}-01") if known else month_before(timezone.localdate(now))
     world = make_world(month, max(length or 1, len(known["months"]) if known else 1))
     folder.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(world.planned(), ensure_ascii=False, indent=1))
     return world
-
-
-def _month_before(day: date) -> date:
-    return (day.replace(day=1) - timedelta(days=1)).replace(day=1)
 
 
 def play(stage: Stage) -> None:

@@ -74,6 +74,11 @@ GERMAN_FIRMS = "Logistik Pflegedienst Handwerk Elektro Gartenbau".split()
 GERMAN_CITIES = [("10115", "Berlin"), ("20095", "Hamburg"), ("24103", "Kiel"), ("18055", "Rostock")]
 
 
+def month_before(day: date) -> date:
+    """The first day of the month before that of a day."""
+    return (day.replace(day=1) - timedelta(days=1)).replace(day=1)
+
+
 @dataclass
 class World:
     """What the demo plans: rows of the import file and which of the cards are to be blocked. `length` months are played,
@@ -90,7 +95,7 @@ class World:
         """From the first to the last."""
         months = [self.month]
         while len(months) < self.length:
-            months.insert(0, (months[0] - timedelta(days=1)).replace(day=1))
+            months.insert(0, month_before(months[0]))
         return months
 
     def planned(self) -> dict:

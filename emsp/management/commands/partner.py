@@ -18,7 +18,7 @@ from apps.partners.ourselves import us
 from apps.partners.scope import partner_of, party_of
 from apps.tokens.finding import find_card
 from apps.tokens.push import push_partner, trouble_with
-from apps.tokens.sandbox import CARDS, reset, uid_of
+from apps.tokens.sandbox import numbered, reset
 from emsp.intakes import PULLS
 
 
@@ -140,8 +140,7 @@ class Command(BaseCommand):
     def _sandbox(self, now, *, party, **_options):
         partner = partner_of(party)
         reset(partner, now, us())
-        cards = [{"uid": uid_of(partner, place), "purpose": card.purpose, "answer": str(card.answer)}
-                 for place, card in enumerate(CARDS, 1)]  # fmt: skip
+        cards = [{"uid": uid, "purpose": card.purpose, "answer": str(card.answer)} for uid, card in numbered(partner)]
         lines = [f"{card['uid']}  {card['answer']:11}  {card['purpose']}" for card in cards]
         return {"partner": str(party), "cards": cards}, lines, ""
 
