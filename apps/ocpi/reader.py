@@ -56,7 +56,7 @@ _decode_list = msgspec.json.Decoder(list[Raw]).decode
 
 def only_one(body: bytes) -> bytes:
     """The object, where it comes in a list of one: some platforms wrap whatever they send. Else the body as it is."""
-    if body[:1] != b"[" and body.lstrip()[:1] != b"[":
+    if body[:1] == b"{" or body.lstrip()[:1] != b"[":
         return body
     try:
         items = _decode_list(body)
