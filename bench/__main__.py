@@ -82,7 +82,7 @@ ceiling of the same run: what matters is the ratio, for it stays when the machin
 - *upsert*: the row floor, upserts of the very rows that were written, a page at a time, from rows that need no reading.
 - *first pull*, *smaller world*: the same path before, and with a tenth of the rows. *asked for*: a number of our own.
 - *smaller world, by its floor*: the same path with a tenth of the rows, as much slower as COPY or the upserts are in the larger
-  world: what a row costs us may grow by 15 % more than what it costs PostgreSQL alone.
+  world, if they are: what a row costs us may grow by 15 % more than what it costs PostgreSQL alone.
 - *COPY*: PostgreSQL's COPY of the very rows that were written, into tables with the same indexes.
 - *one pass*: reading every row of the same tables once, but not the PDFs. The bar of the invariants is a minute for a
   million CDRs, with a PDF of 40 kB for every tenth of them.

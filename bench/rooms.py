@@ -111,7 +111,7 @@ def growth(measures: list[Measure]) -> Iterator[Measure]:
         few, *_, many = [next(one for one in measures if (one.name, one.rows) == (name, size)) for size in sizes]
         title = f"{name}, beside {few.rows:,}"
         yield Measure(title, many.rows, many.ours, few.ours, "smaller world", "rows")
-        floor = many.ceiling / few.ceiling if many.ceiling_name in FLOORS else 1
+        floor = min(1, many.ceiling / few.ceiling) if many.ceiling_name in FLOORS else 1
         yield Measure(title, many.rows, many.ours, few.ours * floor, "smaller world, by its floor", "rows", 1 / 1.15)
 
 
