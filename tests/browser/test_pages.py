@@ -84,3 +84,22 @@ def test_the_door_is_fit_to_be_used(watched, transactional_db, viewport):
     page = watched(viewport)
     page.goto("/admin/")
     assert not faults_of(page)
+
+
+PLANT = """() => {
+    window.ran = [];
+    const script = document.createElement("script");
+    script.textContent = "ran.push('script')";
+    document.body.append(script);
+    document.body.insertAdjacentHTML("beforeend", "<img src='data:,' onerror='ran.push(`handler`)'>");
+}"""
+
+
+@pytest.mark.control("S38")
+def test_what_became_a_script_in_a_page_does_not_run(browser, live_server, transactional_db):
+    page = browser.new_page()
+    page.goto(f"{live_server.url}/admin/login/")
+    with page.expect_console_message(lambda said: "event handler" in said.text):
+        page.evaluate(PLANT)
+    assert page.evaluate("ran") == []
+    page.close()

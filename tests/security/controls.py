@@ -68,9 +68,9 @@ CONTROLS = {
     "S36": Control("Slow clients wait at the proxy"),
     "S37": Control("Texts of partners are text: on every page, in documents, in exports"),
     "S38": Control(
-        "Pages say what they may load",
+        "Pages run scripts of our own files alone, load from us alone, and are in no frame",
         PARTLY,
-        "the admin's frame works with Alpine, which needs inline scripts and eval; everything else is closed",
+        "styles may stand in a page, and the admin's frame works with Alpine, which needs eval",
     ),
     "S39": Control("No text becomes a formula in an export, and numbers stay numbers"),
     "S40": Control("A log line is one JSON object; nothing a partner sends can forge one"),
