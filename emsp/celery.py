@@ -28,7 +28,17 @@ app.conf.task_routes = {
     "apps.*.tasks.*": {"queue": "roaming"},
     "emsp.tasks.*": {"queue": "billing"},
 }
-app.conf.beat_schedule = {
+EVERY_MINUTE_S = 60
+HEARTBEATS = {
+    f"be heard by the workers of {queue}": {
+        "task": "emsp.tasks.hear_timetable",
+        "args": [queue],
+        "schedule": EVERY_MINUTE_S,
+        "options": {"queue": queue, "expires": EVERY_MINUTE_S},
+    }
+    for queue in sorted({route["queue"] for route in app.conf.task_routes.values()})
+}
+app.conf.beat_schedule = HEARTBEATS | {
     "pull tariffs that are due": {"task": "apps.tariffs.tasks.pull_due", "schedule": 60},
     "pull locations that are due": {"task": "apps.locations.tasks.pull_due", "schedule": 60},
     "recognise EVSEs that have several routes": {"task": "apps.locations.tasks.recognise_routes", "schedule": 300},

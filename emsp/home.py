@@ -52,11 +52,13 @@ from apps.tariffs.models import Tariff
 from apps.tokens.announcing import could_not_be_told, on_their_way
 from apps.tokens.finding import drivers_like
 from apps.tokens.models import Authorization, Token, TokenDelivery
-from emsp.models import Invariant
+from emsp.models import Heartbeat, Invariant
 
 FOUND = 10
 NIGHTLY_H = 26
 """Hours after which what is done every night is late."""
+UNHEARD = timedelta(minutes=10)
+"""After which the timetable, rung for every minute, is not heard any more."""
 
 
 @dataclass(frozen=True)
@@ -237,20 +239,26 @@ def feed_row(feed: Feed, now: datetime) -> list:
     ]  # fmt: skip
 
 
-def broken_invariants(now: datetime) -> Iterator[Need]:
-    """As the last night found them."""
-    for rule in Invariant.objects.filter(verdict=Invariant.Verdict.BROKEN):
-        yield Need(rule.count, f"Breaks of {rule}", url_of(rule), "bad")
-
-
-def unlooked_invariants(now: datetime) -> Iterator[Need]:
-    """The timetable looks every night: if it did not, it or its worker is not there (trust O7)."""
-    last = Invariant.objects.aggregate(last=Max("inspected_at"))["last"]
-    hours = int((now - last).total_seconds() // 3600) if last else 0
+def invariants(now: datetime) -> Iterator[Need]:
+    """As the last night found them. The timetable looks every night; that it did not is said as well (trust O7)."""
+    rules = list(Invariant.objects.all())
+    for rule in rules:
+        if rule.verdict == Invariant.Verdict.BROKEN:
+            yield Need(rule.count, f"Breaks of {rule}", url_of(rule), "bad")
+    last = max((rule.inspected_at for rule in rules), default=now)
+    hours = int((now - last).total_seconds() // 3600)
     if hours > NIGHTLY_H:
         yield Need(
             hours, "Hours since the invariants were looked at: do beat and worker run?", url_of(Invariant), "bad"
         )
+
+
+def unheard_timetable(now: datetime) -> Iterator[Need]:
+    """Nothing begins by itself where beat, the broker or the workers of a queue are away (trust O7)."""
+    for queue, heard in Heartbeat.objects.filter(heard_at__lt=now - UNHEARD).values_list("queue", "heard_at"):
+        minutes = int((now - heard).total_seconds() // 60)
+        text = f"Minutes since the workers of “{queue}” heard the timetable: do beat, broker and worker run?"
+        yield Need(minutes, text, url_of(Invariant), "bad")
 
 
 def silent_feeds(now: datetime) -> Iterator[Need]:
@@ -335,8 +343,8 @@ def late_cards(now: datetime) -> Iterator[Need]:
 
 
 NEEDS: list[tuple[type[Model], Callable[[datetime], Iterator[Need]]]] = [
-    (Invariant, broken_invariants),
-    (Invariant, unlooked_invariants),
+    (Invariant, invariants),
+    (Invariant, unheard_timetable),
     (Feed, silent_feeds),
     (Quarantined, quarantine),
     (Cdr, cdrs_of_nobody),

@@ -17,6 +17,7 @@ from apps.billing.models import Document, Held, InvoiceRun, Payable
 from apps.charging.models import Cdr, Command, Session
 from apps.partners.models import Feed, Partner, Quarantined
 from apps.tokens.models import TokenDelivery
+from emsp.models import Heartbeat
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 PATIENCE_MS = 5000
@@ -67,6 +68,11 @@ def overdue(now: datetime) -> Iterator[Sample]:
 def failing(now: datetime) -> Iterator[Sample]:
     for name, model in QUEUES.items():
         yield [name], model.objects.filter(due_at__isnull=False, attempts__gt=0).exclude(last_error="").count()
+
+
+def heartbeats(now: datetime) -> Iterator[Sample]:
+    for queue, heard in Heartbeat.objects.order_by("queue").values_list("queue", "heard_at"):
+        yield [queue], (now - heard).total_seconds()
 
 
 def partners(now: datetime) -> Iterator[Sample]:
@@ -128,6 +134,7 @@ GAUGES: list[tuple[str, str, list[str], Callable[[datetime], Iterator[Sample]]]]
     ("due", "Rows whose work is due", ["queue"], due),
     ("due_oldest_seconds", "For how long the oldest of them has been due", ["queue"], overdue),
     ("due_failing", "Rows whose last attempt failed and that will be tried again", ["queue"], failing),
+    ("heartbeat_age_seconds", "Since the workers of a queue heard the timetable", ["queue"], heartbeats),
     ("partners", "Partners by state", ["state"], partners),
     ("feed_age_seconds", "Since the last good pull", ["partner", "module"], feed_ages),
     ("feed_failures", "Failed pulls in a row", ["partner", "module"], feed_failures),

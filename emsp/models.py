@@ -1,6 +1,16 @@
 from django.db import models
 
 
+class Heartbeat(models.Model):
+    """When the workers of a queue last heard the timetable: then beat, broker and they were all there (trust O7)."""
+
+    queue = models.CharField(max_length=40, unique=True)
+    heard_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.queue
+
+
 class Invariant(models.Model):
     """What must always be true, and what was last found about it (trust I1 to I14). One row a rule."""
 

@@ -8,8 +8,15 @@ from apps.partners import exchanges, quarantine
 from apps.staff import logins
 from emsp.intakes import INTAKES
 from emsp.invariants import inspecting
+from emsp.models import Heartbeat
 
 log = logging.getLogger(__name__)
+
+
+@shared_task
+def hear_timetable(queue: str, **_future) -> None:
+    """Every minute in every queue (trust O7)."""
+    Heartbeat.objects.update_or_create(queue=queue, defaults={"heard_at": timezone.now()})
 
 
 @shared_task

@@ -10,7 +10,9 @@ from django.utils import timezone
 
 from apps.partners.models import Feed, Partner, Quarantined
 from emsp import health
+from emsp.models import Heartbeat
 from emsp.servers import Valkey
+from emsp.tasks import hear_timetable
 
 pytestmark = pytest.mark.django_db
 
@@ -103,6 +105,16 @@ def test_gauges_say_what_waits(client):
     assert found['emsp_quarantine_open{module="cdrs"}'] == 1
     assert found["emsp_cdrs_unrated"] == 0
     assert found['emsp_partners{state="CONNECTED"}'] == 1
+
+
+def test_a_queue_whose_workers_hear_nothing_shows(client):
+    for _ in range(2):
+        hear_timetable("roaming")
+    hear_timetable("billing")
+    Heartbeat.objects.filter(queue="billing").update(heard_at=timezone.now() - timedelta(hours=1))
+    found = gauges(client)
+    assert found['emsp_heartbeat_age_seconds{queue="roaming"}'] == pytest.approx(0, abs=60)
+    assert found['emsp_heartbeat_age_seconds{queue="billing"}'] == pytest.approx(3600, abs=60)
 
 
 def gauges(client) -> dict[str, float]:

@@ -35,6 +35,12 @@ def test_every_task_goes_to_a_queue_that_a_worker_listens_to(tasks):
     assert {app.amqp.router.route({}, name)["queue"].name for name in ours} <= QUEUES
 
 
+def test_the_workers_of_every_queue_of_ours_hear_the_timetable(tasks):
+    heard = [entry for entry in app.conf.beat_schedule.values() if entry["task"] == "emsp.tasks.hear_timetable"]
+    assert {entry["options"]["queue"] for entry in heard} == QUEUES - {"celery"}
+    assert all([entry["options"]["queue"]] == entry["args"] for entry in heard)
+
+
 def test_the_workers_of_one_machine_and_of_the_procfile_listen_to_the_same_queues():
     from emsp import launch
 

@@ -258,7 +258,8 @@ class Field:
         """A round of the timetable at once; the hourly one too."""
         for _ in range(times):
             for entry in app.conf.beat_schedule.values():
-                current_app.send_task(entry["task"], ignore_result=True)
+                options = entry.get("options", {})
+                current_app.send_task(entry["task"], entry.get("args"), ignore_result=True, **options)
 
     def heal(self, *, span: timedelta = LONGEST, is_hurried: bool = True) -> float:
         """End every fault and wait until all is in order; seconds that took. Nobody helps but the timetable."""

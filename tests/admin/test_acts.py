@@ -33,6 +33,7 @@ from apps.partnerview.models import Link
 from apps.staff.models import User
 from apps.staff.office import url_of
 from apps.tokens.models import Token, TokenDelivery
+from emsp.models import Heartbeat
 from tests.admin.furnished import NOW, OCTOBER, bill, cdr_body, found_company, furnish, make_card, make_partner, receive
 from tests.partners.agreeing import agree
 
@@ -707,6 +708,16 @@ def test_needs_lead_to_pages_that_open(admin, stranger, partner):
     assert len(needs) == 7
     for need in needs:
         assert admin.get(need.href).status_code == 200, need
+
+
+def test_a_timetable_that_nobody_hears_needs_a_person(admin):
+    Heartbeat.objects.create(queue="roaming", heard_at=timezone.now() - timedelta(minutes=31))
+    Heartbeat.objects.create(queue="billing", heard_at=timezone.now() - timedelta(minutes=2))
+
+    (need,) = [need for need in admin.get(reverse("admin:index")).context["needs"] if "timetable" in need.text]
+
+    assert (need.count, "“roaming”" in need.text) == (31, True)
+    assert admin.get(need.href).status_code == 200
 
 
 def test_open_and_issued_amounts_are_sums(admin, charged):
