@@ -296,7 +296,8 @@ def migrate() -> None:
 
 def fingerprint() -> str:
     """Of the migrations of this project and, by the pinned versions, of those of its libraries."""
-    files = [PROJECT / "requirements.txt", *sorted(PROJECT.glob("*/*/migrations/*.py"))]
+    found = [file for folder in ("apps/*", "emsp") for file in PROJECT.glob(f"{folder}/migrations/*.py")]
+    files = [PROJECT / "requirements.txt", *sorted(found)]
     digest = hashlib.sha256()
     for file in files:
         digest.update(str(file.relative_to(PROJECT)).encode() + file.read_bytes())

@@ -139,3 +139,15 @@ def free_port() -> int:
     with closing(socket.socket()) as line:
         line.bind((launch.HOST, 0))
         return line.getsockname()[1]
+
+
+@pytest.mark.parametrize("app", ["apps/drivers", "emsp"])
+def test_a_new_migration_of_any_app_is_noticed(app, tmp_path, monkeypatch):
+    """Else a machine whose tables are there already is never ready with the new code."""
+    assert (local.PROJECT / app / "migrations/0001_initial.py").exists()
+    (tmp_path / app / "migrations").mkdir(parents=True)
+    (tmp_path / "requirements.txt").touch()
+    monkeypatch.setattr(local, "PROJECT", tmp_path)
+    before = local.fingerprint()
+    (tmp_path / app / "migrations/0002_later.py").touch()
+    assert local.fingerprint() != before
