@@ -15,6 +15,7 @@ from django.db import connection, migrations, models, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
 
+from apps.postgresql.base import LONGEST_S
 from emsp.management.commands.migrate import PATIENCE_MS
 from tests.deploy.production import manage
 
@@ -166,6 +167,32 @@ def test_a_migration_lets_others_pass_and_tries_again():
     release.join()
     assert done[0].returncode == 0, done[0].stderr
     assert "in use by others" in done[0].stderr
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_index_that_is_made_concurrently_is_waited_for_however_long_somebody_reads():
+    """It holds nobody up; given up half-way it would be an index that is none, and in the way of the next try."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER INDEX document_next RENAME TO document_due")
+        cursor.execute("DELETE FROM django_migrations WHERE name = '0007_next_documents'")
+    done = []
+    release = threading.Thread(target=lambda: done.append(manage("migrate", "--noinput")))
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute("SELECT count(*) FROM billing_document")
+        release.start()
+        wait_until_somebody_waits(cursor)
+        release.join(2 * PATIENCE_MS / 1000 + 1)
+        assert release.is_alive(), done
+    release.join()
+    assert (done[0].returncode, done[0].stderr) == (0, "")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = 'document_next'::regclass")
+        assert cursor.fetchone() == (True,)
+
+
+def test_nobody_who_answers_a_partner_gives_up_behind_a_migration():
+    assert PATIENCE_MS / 1000 <= LONGEST_S / 2
 
 
 def wait_until_somebody_waits(cursor, patience=60):

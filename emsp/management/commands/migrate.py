@@ -6,9 +6,10 @@ from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 from psycopg.errors import LockNotAvailable
 
-PATIENCE_MS = 2000
-PAUSE_S = 3
-TRIES = 40
+PATIENCE_MS = 500
+"""Whoever answers a partner stands behind it so long, and gives up after `postgresql.base.LONGEST_S`."""
+PAUSE_S = 1
+TRIES = 120
 """For about three minutes; each migration is one transaction, and the next try begins with the one that failed."""
 
 
@@ -26,11 +27,20 @@ class Command(migrate.Command):
         return self.try_once(*args, **options)
 
     def try_once(self, *args, **options):
-        with connections[options["database"]].cursor() as cursor:
-            cursor.execute(f"SET lock_timeout = {PATIENCE_MS}")
+        self.database = options["database"]
         super().handle(*args, **options)
-        with connections[options["database"]].cursor() as cursor:
-            cursor.execute("RESET lock_timeout")
+        self.wait_at_most("DEFAULT")
+
+    def migration_progress_callback(self, action, migration=None, fake=False):
+        """What is made concurrently holds nobody up; given up half-way it would leave an index that is none."""
+        if action in ("apply_start", "unapply_start"):
+            self.wait_at_most(PATIENCE_MS if migration.atomic else 0)
+        super().migration_progress_callback(action, migration, fake)
+
+    def wait_at_most(self, limit: int | str) -> None:
+        """For a lock; ms."""
+        with connections[self.database].cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = {limit}")
 
     def hang_up(self, database: str) -> None:
         """Begin anew: where the last statements of a migration fail, Django believes to be in its transaction still."""
