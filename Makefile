@@ -1,7 +1,7 @@
 # Every target is one line in front of Python. DATA_DIR (default .local) holds everything that running leaves behind.
 PYTHON = .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-check demo-reset run stop test approve trust lint bench lists ocpi-matrix breakages requirements
+.PHONY: help setup demo demo-check demo-reset run stop test approve trust upgrade lint bench lists ocpi-matrix breakages requirements
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 22
@@ -32,6 +32,9 @@ approve: setup ## take documents as they look now for what they should be; look 
 
 trust: setup ## kill, stop and lie to a running platform, and hold what is left against a ledger; SEEDS=10 tries as many
 	@$(PYTHON) -m trust $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) $(if $(ONLY),--only $(ONLY)) $(if $(CASES),--cases $(CASES))
+
+upgrade: setup ## migrate the database of the release FROM (a commit or tag) for this one while it works, and see that no request fails
+	@$(PYTHON) -m trust.upgrade $(FROM)
 
 lint: setup ## ruff, its format, and the import contracts
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/lint-imports

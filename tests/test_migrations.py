@@ -16,6 +16,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
 
 from apps.postgresql.base import LONGEST_S
+from apps.postgresql.migrating import AtOnce
 from emsp.management.commands.migrate import PATIENCE_MS
 from tests.deploy.production import manage
 
@@ -102,6 +103,21 @@ def test_no_migration_rewrites_locks_or_forgets_what_the_release_before_needs():
         assert waived <= broken, f"{label} {name} needs no waiver for {waived - broken}"
 
 
+MOST_CHANGES = 6
+"""Of one transaction: Django thinks for a tenth of a second about each, and what the first has locked stays locked."""
+
+
+@pytest.mark.django_db
+def test_a_migration_of_many_changes_makes_them_at_once():
+    many = {
+        (label, name)
+        for label, name, loader in later_migrations()
+        if len(loader.graph.nodes[label, name].operations) > MOST_CHANGES
+        and not isinstance(loader.graph.nodes[label, name], AtOnce)
+    }
+    assert not many, "let them be AtOnce (apps/postgresql/migrating.py)"
+
+
 COLUMN = {"model_name": "invoicerun", "name": "remark"}
 CHECK = models.CheckConstraint(condition=models.Q(accounts__gte=0), name="accounts_there")
 INDEX = models.Index(fields=["period"], name="run_by_period")
@@ -137,6 +153,42 @@ def tried(*operations):
 @pytest.mark.parametrize(("operation", "broken"), FORMS, ids=lambda value: type(value).__name__)
 def test_the_rules_know_the_safe_form_of_a_change_from_the_other(operation, broken):
     assert tried(operation) == broken
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_made_at_once_is_made_up_before_it_is_begun(monkeypatch):
+    """So nothing is locked while Django thinks."""
+    steps = [
+        migrations.AddField(**COLUMN, field=models.TextField(db_default="")),
+        AddConstraintNotValid("invoicerun", CHECK),
+    ]
+    migration, order = AtOnce("9999_tried", "billing"), []
+    migration.operations = steps
+    state = MigrationLoader(connection).project_state()
+    for step in steps:
+        made_up = type(step).database_forwards
+        monkeypatch.setattr(
+            step, "database_forwards", lambda *a, f=made_up, s=step: order.append("made up") or f(s, *a)
+        )
+    with connection.schema_editor() as editor:
+        run = editor.execute
+        monkeypatch.setattr(editor, "execute", lambda *a, **k: order.append("run") or run(*a, **k))
+        migration.apply(state.clone(), editor)
+        assert order == ["made up"] * 2 + ["run"] * 2
+        assert "remark" in columns_of("billing_invoicerun")
+        editor.connection.set_rollback(True)
+
+
+def columns_of(table):
+    with connection.cursor() as cursor:
+        return {column.name for column in connection.introspection.get_table_description(cursor, table)}
+
+
+def test_what_cannot_be_made_up_first_is_not_made_at_once():
+    migration = AtOnce("9999_tried", "billing")
+    migration.operations = [migrations.RunPython(migrations.RunPython.noop)]
+    with pytest.raises(ValueError, match="made up first"):
+        migration.apply(None, None)
 
 
 @pytest.mark.django_db(transaction=True)
