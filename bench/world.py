@@ -7,10 +7,11 @@ import msgspec
 from django.db import connection
 from django.utils import timezone
 
+from apps import sealing
 from apps.billing import fleet_file
 from apps.billing.enrolment import enrol
 from apps.ocpi.objects import Party
-from apps.partners import credentials, ourselves, peers, pull, sealing
+from apps.partners import credentials, ourselves, peers, pull
 from apps.partners.models import CredentialsToken, Endpoint, Partner
 from apps.partners.models import Party as PartyRow
 from apps.simulator.cpo import World

@@ -450,6 +450,14 @@ NAVIGATION = {
 }
 
 
+def account(request: HttpRequest) -> list[dict]:
+    """The person's own menu."""
+    return [
+        {"title": "Change password", "link": reverse("admin:password_change")},
+        {"title": "Second factor", "link": reverse("staff:mine")},
+    ]
+
+
 def navigation(request: HttpRequest) -> list[dict]:
     """The side bar: what this person may see, and nothing else."""
     home = {"title": "Home", "icon": "home", "link": reverse("admin:index")}

@@ -94,6 +94,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "pghistory.middleware.HistoryMiddleware",  # who changed it stands beside what was changed
     "django.contrib.messages.middleware.MessageMiddleware",
+    "apps.staff.middleware.Gate",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "emsp.headers.ContentPolicy",
 ]
@@ -128,6 +129,7 @@ _options["options"] = f"{_options.get('options', '')} -c statement_timeout={STAT
 
 # People
 AUTH_USER_MODEL = "staff.User"
+AUTHENTICATION_BACKENDS = ["apps.staff.backend.Backend"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -138,7 +140,9 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
-SESSION_COOKIE_AGE = 12 * 60 * 60
+SESSION_COOKIE_AGE = 8 * 60 * 60  # since the password, however much is done (trust S46)
+SESSION_IDLE_S = None if LOCAL_MODE else 30 * 60
+SECOND_FACTOR_REQUIRED = env.bool("SECOND_FACTOR_REQUIRED", default=not LOCAL_MODE)
 
 # Safety on the wire. Behind a proxy that ends TLS, TRUST_PROXY says that its X-Forwarded-Proto is its own word.
 TRUST_PROXY = env.bool("TRUST_PROXY", default=False)
@@ -173,6 +177,7 @@ UNFOLD = {
         "900": "oklch(33% .05 192)", "950": "oklch(24% .04 194)",
     }},
     "LOGIN": {"form": "apps.staff.forms.LoginForm"},
+    "ACCOUNT": {"navigation": "emsp.home.account"},
     "STYLES": ["emsp.home.style"],
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "emsp.home.favicon"}],
     "DASHBOARD_CALLBACK": "emsp.home.dashboard",

@@ -1,7 +1,7 @@
 """Every URL on one page."""
 
 from django.contrib import admin
-from django.urls import path, register_converter
+from django.urls import include, path, register_converter
 
 from apps.api import driving, frame, invoices
 from apps.api import locations as places
@@ -11,6 +11,7 @@ from apps.locations import receiver as locations
 from apps.ocpi.versions import VERSIONS, Version
 from apps.partners import receiver as partners
 from apps.partnerview import views as partnerview
+from apps.staff import views as staff
 from apps.tariffs import receiver as tariffs
 from apps.tokens import receiver as tokens
 from emsp import health
@@ -77,6 +78,13 @@ api_urls = [
     path(f"{API}/commands/<str:command_id>", driving.CommandDetail.as_view(), name="api-command"),
 ]
 
+# Between the password and the back office, and from the person's own menu (apps/staff/middleware.py).
+staff_urls = [
+    path("admin/second-factor/", staff.mine, name="mine"),
+    path("admin/second-factor/enrol/", staff.enrol, name="enrol"),
+    path("admin/second-factor/prove/", staff.prove, name="prove"),
+]
+
 urlpatterns = [
     *ocpi_urls,
     *api_urls,
@@ -86,5 +94,6 @@ urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
+    path("", include((staff_urls, "staff"))),
     path("admin/", admin.site.urls),
 ]

@@ -17,7 +17,7 @@ import msgspec
 from django.conf import settings
 from django.db import transaction
 
-from apps import pace
+from apps import pace, sealing
 from apps.ocpi import modules, objects
 from apps.ocpi.client import Peer
 from apps.ocpi.errors import (
@@ -33,7 +33,7 @@ from apps.ocpi.errors import (
 from apps.ocpi.versions import LISTED, Version, best_mutual, read_versions
 from apps.work import ring
 
-from . import credentials, exchanges, ourselves, peers, pull, sealing
+from . import credentials, exchanges, ourselves, peers, pull
 from .credentials import Caller
 from .models import CredentialsToken, Endpoint, Partner, Party
 from .scope import NO_KEY, key_of

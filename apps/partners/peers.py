@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 from django.conf import settings
 
+from apps import sealing
 from apps.ocpi.client import Peer
 from apps.ocpi.errors import MissingEndpoints, PeerFailed
 from apps.ocpi.modules import WITHOUT_ROUTING
 from apps.ocpi.objects import Party
 from apps.ocpi.versions import VERSIONS
 
-from . import exchanges, ourselves, sealing
+from . import exchanges, ourselves
 from .models import Partner
 from .scope import hub_of
 

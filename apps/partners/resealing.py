@@ -1,11 +1,32 @@
 """Sealing every secret again with the first of FIELD_KEYS, so that older keys can be thrown away (trust S3)."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.db import transaction
+from django.db.models import Model
 
-from . import peers, sealing
+from apps import sealing
+from apps.staff import second_factor
+from apps.staff.models import SecondFactor
+
+from . import peers
 from .models import Partner
+
+
+class Kept(NamedTuple):
+    """Where sealed text is, and what it is bound to."""
+
+    model: type[Model]
+    field: str
+    place_of: Callable[[Model], str]
+
+
+SEALED = (
+    Kept(Partner, "outbound_token", peers.place_of_token),
+    Kept(SecondFactor, "secret", lambda factor: second_factor.place_of_secret(factor.user)),
+)
 
 
 @dataclass(frozen=True)
@@ -17,23 +38,30 @@ class Resealed:
 
 
 def reseal() -> Resealed:
-    """Open and seal again what partners gave us. What no key opens stays as it is, and is told."""
-    partners = Partner.objects.exclude(outbound_token="").order_by("pk")
-    problems = [problem for pk in partners.values_list("pk", flat=True) if (problem := _reseal_one(pk)) is not None]
+    """Open and seal again what partners gave us and what codes of staff are made from. What no key opens stays as it is,
+    and is told."""
+    problems = [problem for kept in SEALED for problem in _reseal(kept)]
     unreadable = [problem for problem in problems if problem]
     return Resealed(len(problems) - len(unreadable), unreadable)
 
 
+def _reseal(kept: Kept) -> Iterator[str]:
+    for pk in kept.model.objects.exclude(**{kept.field: ""}).order_by("pk").values_list("pk", flat=True):
+        if (problem := _reseal_one(kept, pk)) is not None:
+            yield problem
+
+
 @transaction.atomic
-def _reseal_one(pk: int) -> str | None:
+def _reseal_one(kept: Kept, pk: int) -> str | None:
     """What is wrong with it: nothing, or a sentence; None if there is no secret any more."""
-    partner = Partner.objects.select_for_update().filter(pk=pk).exclude(outbound_token="").first()
-    if partner is None:
+    row = kept.model.objects.select_for_update().filter(pk=pk).exclude(**{kept.field: ""}).first()
+    if row is None:
         return None
-    place = peers.place_of_token(partner)
+    place = kept.place_of(row)
     try:
-        partner.outbound_token = sealing.seal(sealing.unseal(partner.outbound_token, place), place)
+        sealed = sealing.seal(sealing.unseal(getattr(row, kept.field), place), place)
     except sealing.Unreadable as error:
-        return f"{partner}: {error}"
-    partner.save(update_fields=["outbound_token"])
+        return f"{row}: {error}"
+    setattr(row, kept.field, sealed)
+    row.save(update_fields=[kept.field])
     return ""

@@ -13,6 +13,7 @@ from apps.locations.models import Evse, Location
 from apps.onboarding.models import Report
 from apps.partners.models import Alarm, Partner, Party, Quarantined
 from apps.partnerview.models import Link
+from apps.staff.models import User
 from apps.staff.office import Record, url_of
 from apps.tokens.models import Token
 from emsp.roles import ROLES, permissions_of
@@ -75,6 +76,7 @@ ACTS = {
     "billing_invoice_export": (None, {"finance", "auditor"}),
     "billing_invoicerun_add": (None, {"finance"}),
     "billing_vatrate_confirm": (VatRate, {"finance"}),
+    "staff_user_take_second_factor_away": (User, set()),
 }
 
 

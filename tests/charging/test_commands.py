@@ -22,8 +22,8 @@ from apps.ocpi.errors import InvalidObject
 from apps.ocpi.versions import VERSIONS
 from apps.partners import credentials
 from apps.partners.models import Client, CredentialsToken, Endpoint, Party
-from apps.partners.sealing import seal
 from apps.partners.taking import take
+from apps.sealing import seal
 from apps.simulator.server import Simulator
 from apps.tokens.blocking import block_token
 from apps.tokens.models import Authorization

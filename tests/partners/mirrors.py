@@ -12,7 +12,7 @@ from apps.ocpi.versions import VERSIONS
 from apps.partners import credentials
 from apps.partners.models import CredentialsToken, Endpoint, Partner, Party
 from apps.partners.peers import place_of_token
-from apps.partners.sealing import seal
+from apps.sealing import seal
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 V211, V221, V230 = (VERSIONS[number] for number in ("2.1.1", "2.2.1", "2.3.0"))

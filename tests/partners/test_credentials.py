@@ -15,7 +15,7 @@ from apps.ocpi.objects import Party
 from apps.partners import credentials, handshake, health, peers
 from apps.partners.models import CredentialsToken, Feed, Partner
 from apps.partners.scope import key_of, parties_of, partner_of
-from apps.partners.sealing import Unreadable, seal, unseal
+from apps.sealing import Unreadable, seal, unseal
 
 
 @pytest.mark.control("S1")

@@ -5,7 +5,8 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
-from apps.partners import peers, sealing
+from apps import sealing
+from apps.partners import peers
 from emsp import local
 
 OLD, NEW, OTHER = (local.new_field_key() for _ in range(3))

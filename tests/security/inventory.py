@@ -29,6 +29,11 @@ OPEN |= {
     "view/<str:address>/tests": VIEWS,
     "view/<str:address>/cdrs.csv": f"{VIEWS}; 5 files, then 1 a minute",
 }
+HALFWAY = {
+    "admin/second-factor/enrol/": "staff who gave their password; who has a second factor, with a code of this moment",
+    "admin/second-factor/prove/": "staff who gave their password; codes are counted",
+    "admin/second-factor/": "staff, for themselves",
+}
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -87,7 +92,7 @@ def _bodies(cls: type[PartnerView], methods: list[str]) -> str:
 
 
 def _others_row(route: str) -> str:
-    who = OPEN.get(route)
+    who = (OPEN | HALFWAY).get(route)
     if who is None:
         who = "anybody" if route in ("admin/login/", "admin/jsi18n/") else "staff, by permission"
     return f"| `/{route.replace('|', chr(92) + '|')}` | {who} |\n"

@@ -57,6 +57,7 @@ def test_no_post_acts_without_our_token(admin, as_role):
 
 def test_strangers_are_sent_to_the_login_from_everywhere(client):
     furnish(1)
+    User.objects.create_user("anna")
     for url in addresses():
         answer = client.get(url)
         assert (answer.status_code, answer.url.partition("?")[0]) == (302, reverse("admin:login")), url

@@ -6,7 +6,7 @@ import pytest
 from apps.drivers.models import Account, Contract, Driver
 from apps.ocpi.objects import Party
 from apps.partners.models import Endpoint, Partner
-from apps.partners.sealing import seal
+from apps.sealing import seal
 from apps.simulator.server import Simulator
 from apps.tokens.models import Token
 
