@@ -1,7 +1,6 @@
 from django.apps import AppConfig
 from django.contrib.auth.signals import user_logged_in
-from django.core import checks
-from django.utils import timezone
+from django.core.checks import Tags, register
 
 
 class StaffConfig(AppConfig):
@@ -10,12 +9,7 @@ class StaffConfig(AppConfig):
 
     def ready(self) -> None:
         from .checks import second_factor_is_required
+        from .middleware import begin_session  # knows models, which are there once all apps are
 
-        checks.register(second_factor_is_required, checks.Tags.security, deploy=True)
+        register(second_factor_is_required, Tags.security, deploy=True)
         user_logged_in.connect(begin_session, dispatch_uid="staff")
-
-
-def begin_session(request, **_signal) -> None:
-    from . import sessions  # knows models, which are there once all apps are
-
-    sessions.begin(request.session, timezone.now())

@@ -22,8 +22,15 @@ class LoginForm(AuthenticationForm):
         return cleaned
 
 
+class CodeInput(UnfoldAdminTextInputWidget):
+    """Empty again whatever was typed: that was wrong, or is used."""
+
+    def format_value(self, value) -> None:
+        return None
+
+
 def code_field(label: str, **attributes: str) -> forms.CharField:
-    widget = UnfoldAdminTextInputWidget({"spellcheck": "false", "autocapitalize": "none"} | attributes)
+    widget = CodeInput({"spellcheck": "false", "autocapitalize": "none"} | attributes)
     return forms.CharField(label=label, required=False, max_length=40, widget=widget)
 
 

@@ -40,6 +40,11 @@ class Gate:
         return None if match.view_name in STEPS.values() else stopped(request, now)
 
 
+def begin_session(request, **_signal) -> None:
+    """Whichever way somebody logged in."""
+    sessions.begin(request.session, timezone.now())
+
+
 def stopped(request, now):
     """The answer in place of a page that is not for this person yet."""
     missing = sessions.missing(request.user, request.session)

@@ -86,9 +86,8 @@ CONTROLS = {
         "The result of a command is told once, by whom we asked, at a URL nobody guesses, for an hour after its time"
     ),
     "S46": Control(
-        "Tries of passwords are bounded, and nobody is kept out by a stranger",
-        PARTLY,
-        "a second factor, idle sessions and asking again before what is dear are not built yet",
+        "Staff log in with a second factor; tries are bounded, and nobody is kept out by a stranger; sessions end, and what is "
+        "dear is asked again"
     ),
     "S48": Control("Issued documents and stored CDRs cannot be changed: triggers refuse it whoever asks"),
     "S49": Control(

@@ -1,4 +1,4 @@
-"""Keys that seal partners' credentials: a door to `partners.resealing`."""
+"""Keys that seal what we must be able to read again: a door to `partners.resealing`."""
 
 import json
 from dataclasses import asdict
