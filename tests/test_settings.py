@@ -52,6 +52,18 @@ def test_django_objects_to_nothing_in_production(tmp_path):
     assert done.returncode == 0
 
 
+@pytest.mark.control("S46")
+def test_staff_need_a_second_factor_in_production_unless_somebody_turns_it_off(tmp_path):
+    said = (
+        "from django.conf import settings as s; print(s.SECOND_FACTOR_REQUIRED, s.SESSION_IDLE_S, s.SESSION_COOKIE_AGE)"
+    )
+    assert manage(tmp_path, "shell", "-v", "0", "-c", said).stdout.split() == ["True", "1800", "28800"]
+    assert manage(tmp_path, "shell", "-v", "0", "-c", said, SECOND_FACTOR_REQUIRED="0").stdout.split()[0] == "False"
+    warned = manage(tmp_path, "check", "--deploy", "--fail-level", "WARNING", SECOND_FACTOR_REQUIRED="0")
+    assert warned.returncode != 0
+    assert "staff.W001" in warned.stderr
+
+
 @pytest.mark.parametrize("name", ["SECRET_KEY", "DATABASE_URL", "PUBLIC_URL", "FIELD_KEYS"])
 def test_production_names_what_is_missing(tmp_path, name):
     done = manage(tmp_path, "check", **{name: ""})

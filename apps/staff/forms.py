@@ -60,6 +60,8 @@ class CodeForm(ProofForm):
 
     def check(self, user, origin, now) -> None:
         code = self.cleaned_data["code"] or self.cleaned_data["recovery"]
+        if not code:
+            raise forms.ValidationError("Write a code.")
         try:
             second_factor.prove(user.second_factor, code, origin, now)
         except second_factor.WrongCode:

@@ -35,7 +35,7 @@ class Gate:
         if over := sessions.end_of(request.user, request.session, now):
             logout(request)
             messages.info(request, over)
-            return None
+            return go(request, step("admin:login", request))
         sessions.seen(request.session, now)
         return None if match.view_name in STEPS.values() else stopped(request, now)
 
@@ -66,7 +66,7 @@ def asked_again(request):
     again = step("staff:prove", request)
     if request.method in READING or "HX-Request" in request.headers:
         return go(request, again)
-    frame = site.each_context(request) | {"title": "Who are you, again?", "again": again}
+    frame = site.each_context(request) | {"title": "Confirm that it is you", "again": again}
     return render(request, "staff/too_late.html", frame, status=403)
 
 

@@ -40,7 +40,7 @@ def prove(request):
     form = (CodeForm if factor else PasswordForm)(request, request.POST or None)
     if not form.is_valid():
         missing = sessions.missing(request.user, request.session)
-        title = "Second step" if missing is sessions.Missing.CODE else "Who are you, again?"
+        title = "Second step" if missing is sessions.Missing.CODE else "Confirm that it is you"
         return page(request, "staff/prove.html", title, form=form, is_login=missing is not None)
     sessions.proved(request.session, factor, timezone.now())
     tell_codes_left(request, form)

@@ -390,6 +390,7 @@ def test_ones_own_is_removed_with_a_fresh_code_alone(equipped):
     client, secret, _ = equipped
     client.post(MINE, {"what": "remove", "code": "000000"})
     client.post(MINE, {"what": "remove"})
+    assert FailedCode.objects.get().tries == 1, "to write nothing is no try"
     assert SecondFactor.objects.exists()
     assert client.post(MINE, {"what": "remove", "code": later(secret)}).url == MINE
     assert not SecondFactor.objects.exists()

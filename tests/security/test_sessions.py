@@ -45,7 +45,7 @@ def is_in(client):
     answer = client.get(HOME)
     if answer.status_code == 200:
         return True
-    assert answer.url == f"{reverse('admin:login')}?next=/admin/"
+    assert answer.url.partition("?")[0] == reverse("admin:login")
     return False
 
 
@@ -64,6 +64,12 @@ def test_eight_hours_end_it_however_busy_somebody_was(client, settings, minutes,
     settings.SESSION_IDLE_S = 30 * 60
     age(client, "signed_in_at", minutes=minutes)
     assert is_in(client) is stays
+
+
+def test_a_dialog_of_a_session_that_ended_leads_to_the_login(client):
+    age(client, "signed_in_at", minutes=9 * HOUR)
+    answer = client.get(HOME, headers={"HX-Request": "true"})
+    assert answer.headers["HX-Redirect"] == f"{reverse('admin:login')}?next=%2Fadmin%2F"
 
 
 def test_on_one_machine_nobody_is_hurried(client):
