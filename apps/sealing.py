@@ -11,6 +11,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
+from django.db.models import Model
 
 KEY_ID, NONCE = 4, 12
 """Bytes at the front of what is sealed."""
@@ -18,6 +19,11 @@ KEY_ID, NONCE = 4, 12
 
 class Unreadable(Exception):
     """The text was not sealed for this place, or its key is not in FIELD_KEYS."""
+
+
+def place(row: Model, name: str) -> str:
+    """What a secret is bound to: the column of its row."""
+    return f"{row._meta.model_name} {row.pk} {name}"
 
 
 def seal(text: str, place: str) -> str:

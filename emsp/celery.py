@@ -59,6 +59,7 @@ app.conf.beat_schedule = HEARTBEATS | {
     },
     "take what was sent of parties approved since": {"task": "emsp.tasks.take_approved", "schedule": 60},
     "reach parties as agreements say": {"task": "apps.partners.tasks.take_routes", "schedule": crontab(minute="2")},
+    "look at certificates that are due": {"task": "apps.partners.tasks.look_at_certificates", "schedule": 600},
     "look again at CDRs that are not as agreed": {
         "task": "apps.charging.tasks.look_again",
         "schedule": crontab(hour="2", minute="13"),

@@ -13,9 +13,10 @@ import time
 import weakref
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import cache
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -25,11 +26,12 @@ import httpcore
 import httpx
 
 from . import reader
-from .addresses import PrivateHosts, reachable
+from .addresses import HTTPS, PrivateHosts, reachable
 from .envelope import SUCCESS, encode
 from .errors import HUB_ERRORS, InvalidObject, PeerFailed
 from .objects import Party
 from .paging import Crawl, Page, next_link, on_origin
+from .tls import USUAL, Tls, end_of, equip
 from .types import write_moment
 from .versions import V221, Version
 
@@ -52,6 +54,12 @@ MOVED = frozenset({HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT}
 """The same request, elsewhere; others would make a GET of it."""
 
 TRY_AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+
+MOST_CONTEXTS = 64
+"""One takes 20 ms to make and 700 kB, for it holds all authorities of the world: those in use are kept."""
+
+HAS_EXPIRED = 10
+"""X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL."""
 
 BROKEN = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
 NO_ANSWER = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError, OSError)
@@ -102,7 +110,7 @@ class Peer:
 
     `version` and `form` say how the token is spelt (TR-03); without a version, as 2.2.1 does. `us` and `them` are the
     parties of the routing headers; leave both out for versions and credentials (TR-23). `private_hosts` is looked at
-    for a private partner alone. `record` is told of every exchange.
+    for a private partner alone. `record` is told of every exchange. PeerFailed where `tls` cannot be used.
     """
 
     def __init__(  # noqa: PLR0913 (a partner is as manifold as that)
@@ -118,6 +126,7 @@ class Peer:
         record: Callable[[Call], None] | None = None,
         patience: float = WHOLE_CALL,
         habits: Habits = LITERAL,
+        tls: Tls = USUAL,
     ):
         self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "emsp"}
         self._headers["Authorization"] = (version or V221).authorization(token, form)
@@ -126,7 +135,7 @@ class Peer:
         self._patience = patience
         self._habits = habits
         self._line = _Line(PrivateHosts(private_hosts) if is_private else None)
-        self._pool = _pool(self._line)
+        self._pool = _pool(self._line, tls)
         self.close = weakref.finalize(self, self._pool.close)
 
     def get(self, url: str, **params) -> Answer:
@@ -478,9 +487,25 @@ class _Stream(httpcore.NetworkStream):
         return self._stream.get_extra_info(info)
 
 
-def _pool(line: _Line) -> httpcore.ConnectionPool:
+def _pool(line: _Line, tls: Tls) -> httpcore.ConnectionPool:
     """Connections on our own line: httpx would choose addresses by itself, follow redirects and read the environment."""
-    return httpcore.ConnectionPool(_trusted(), max_connections=2, keepalive_expiry=5, network_backend=line)
+    return httpcore.ConnectionPool(_context(tls), max_connections=2, keepalive_expiry=5, network_backend=line)
+
+
+@lru_cache(maxsize=MOST_CONTEXTS)
+def context_of(tls: Tls) -> ssl.SSLContext:
+    """One for all calls that are encrypted alike; found by the settings themselves, so changed ones have another.
+
+    ValueError where OpenSSL does not take them.
+    """
+    return equip(httpx.create_ssl_context(trust_env=False), tls)
+
+
+def _context(tls: Tls) -> ssl.SSLContext:
+    try:
+        return context_of(tls)
+    except ValueError as error:
+        raise PeerFailed(f"its certificate authority or our certificate {error}", permanent=True) from error
 
 
 def _target(url: str) -> httpcore.URL:
@@ -504,9 +529,52 @@ def _as_texts(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
     return texts
 
 
-@cache
-def _trusted() -> ssl.SSLContext:
-    return httpx.create_ssl_context(trust_env=False)
+# --- The certificate of a host -------------------------------------------------------------------------------------
+
+
+class Expired(PeerFailed):
+    """The host shows a certificate that has ended, or that hangs on one that has."""
+
+
+def certificate_ends_at(
+    url: str,
+    *,
+    private_hosts: tuple[str, ...] | list[str] = (),
+    is_private: bool = False,
+    tls: Tls = USUAL,
+    patience: float = WHOLE_CALL,
+) -> datetime:
+    """Until when the certificate of an https host holds: connected to and judged as for any call, and nothing is said.
+
+    Expired where it no longer holds; PeerFailed where it cannot be seen.
+    """
+    exchange, line = _Exchange("GET", url, "", ""), _Line(PrivateHosts(private_hosts) if is_private else None)
+    _refuse_odd_url(exchange)
+    line.start(url, time.monotonic() + patience)
+    try:
+        return _end_of_certificate(line, _target(url), _context(tls))
+    except _Forbidden as error:
+        raise exchange.failure(str(error), permanent=True) from None
+    except NO_ANSWER as error:
+        raise _unseen(exchange, error) from None
+    except (httpx.InvalidURL, ValueError) as error:
+        raise exchange.failure(f"cannot call this: {error}", permanent=True) from None
+
+
+def _end_of_certificate(line: _Line, target: httpcore.URL, context: ssl.SSLContext) -> datetime:
+    host = target.host.decode()
+    with (
+        closing(line.connect_tcp(host, target.port or HTTPS)) as stream,
+        closing(stream.start_tls(context, host)) as encrypted,
+    ):
+        return end_of(encrypted.get_extra_info("ssl_object").getpeercert(True))  # binary
+
+
+def _unseen(exchange: _Exchange, error: Exception) -> PeerFailed:
+    """httpcore's errors are made from OpenSSL's, which say by number what was wrong."""
+    if getattr(error.__cause__, "verify_code", None) == HAS_EXPIRED:
+        return Expired("the certificate has expired", url=exchange.url)
+    return _Silent(exchange, error)
 
 
 # --- Bounds on an answer --------------------------------------------------------------------------------------------

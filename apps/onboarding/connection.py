@@ -7,8 +7,17 @@ from apps.ocpi import modules
 from apps.ocpi.client import Peer
 from apps.ocpi.errors import PeerFailed
 from apps.ocpi.versions import read_versions
-from apps.onboarding.trial import PATIENCE_S, Check, Failed, Trial
-from apps.partners import handshake, peers
+from apps.onboarding.trial import PATIENCE_S, Check, Failed, Trial, Untried
+from apps.partners import certificates, handshake, peers
+
+
+def certificate(trial: Trial) -> str:
+    """Until when, of every host of theirs that we call; one that is not believed fails the line."""
+    hosts = certificates.hosts_of(trial.partner)
+    if not hosts:
+        raise Untried("It is called without TLS, as a private host.", is_needed=False)
+    told = [f"{host} until {certificates.host_ends_at(trial.partner, host):%Y-%m-%d}" for host in hosts]
+    return f"{', '.join(told)}."
 
 
 def versions(trial: Trial) -> str:
@@ -70,6 +79,7 @@ def stranger(trial: Trial, token: str) -> Peer:
 
 
 CHECKS = (
+    Check("certificate", "Certificates", "TR-01", (), certificate),
     Check("versions", "Versions", "VER-01", (), versions),
     Check("details", "Version details", "VER-02, CRED-02", ("versions",), details),
     Check("credentials", "Credentials", "CRED-09, CRED-11", ("versions",), credentials),

@@ -1,9 +1,11 @@
 """Partners: how their feeds go, how they get in, what was said, and what we could not take."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.contrib import admin, messages
-from django.db.models import Count, F, Q
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Count, F, OuterRef, Q
+from django.db.models.functions import JSONObject
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -48,15 +50,30 @@ from apps.tokens.models import ShownAccount, Token
 from apps.work import ring
 from emsp.intakes import INTAKES
 
-from . import agreements, alarms, handshake, pull, quarantine, quirks, scope
-from .forms import ConnectForm, InviteForm, MendForm, PresetForm, PullForm
+from . import agreements, alarms, certificates, handshake, pull, quarantine, quirks, scope
+from .forms import ConnectForm, InviteForm, MendForm, PartnerForm, PresetForm, PullForm
 from .health import is_silent, with_silent_feeds
-from .models import Agreement, Alarm, Client, CredentialsToken, Endpoint, Exchange, Feed, Partner, Party, Quarantined
+from .models import (
+    Agreement,
+    Alarm,
+    Certificate,
+    Client,
+    CredentialsToken,
+    Endpoint,
+    Exchange,
+    Feed,
+    Partner,
+    Party,
+    Quarantined,
+)
 from .ourselves import us
 
 CLIENT_STATES = {"CONNECTED": "good", "OFFLINE": "bad", "PLANNED": "new", "SUSPENDED": "bad"}
 STATES = {"CONNECTED": "good", "INVITED": "new", "DISCONNECTED": "bad"}
 PUSH = "apps.tokens.tasks.push_tokens"
+GIVEN = (
+    "Where public authorities do not vouch for its servers, or its servers ask who calls. All are checked in any case."
+)
 QUIRKS = "Where it departs from OCPI and we go along. As they come, it is OCPI to the letter."
 
 
@@ -66,6 +83,26 @@ def feed_state(feed: Feed, now) -> str:
     if is_silent(feed, now):
         return badge("silent", "bad")
     return badge("resting", "odd") if feed.failures else badge("good", "good")
+
+
+CERTIFICATES = ArraySubquery(
+    Certificate.objects.filter(partner=OuterRef("pk"))
+    .order_by("name")
+    .values(told=JSONObject(**{name: name for name in ("name", "ends_at", "has_ended", "last_error")}))
+)
+"""With the partner itself, whose page asks for enough."""
+
+
+def certificate_told(values: dict) -> Certificate:
+    ends_at = values["ends_at"] and datetime.fromisoformat(values["ends_at"])
+    return Certificate(**values | {"ends_at": ends_at})
+
+
+def certificate_seen(row: Certificate, now) -> str:
+    is_over = row.has_ended or (row.ends_at is not None and row.ends_at <= now)
+    soon = badge("expired" if is_over else "ends soon", "bad" if is_over else "odd")
+    said = format_html("{} {}", certificates.worded(row, now), soon if certificates.is_ending(row, now) else "")
+    return format_html("{} ({})", said, beginning(row.last_error)) if row.last_error and not is_over else said
 
 
 class FeedInline(Rows):
@@ -108,6 +145,7 @@ class SilentFilter(Conditions):
 
 @admin.register(Partner)
 class PartnerAdmin(Page):
+    form = PartnerForm
     list_display = [
         "name",
         "parties_of",
@@ -127,6 +165,7 @@ class PartnerAdmin(Page):
         "version",
         "versions_url",
         "connected_at",
+        "certificates_seen",
         "created_at",
         "known_cards",
         "live_since",
@@ -144,10 +183,17 @@ class PartnerAdmin(Page):
                 ]
             },
         ),
-        ("Connection", {"fields": [("version", "versions_url", "connected_at"), ("token_form", "is_private")]}),
+        ("Connection", {
+            "fields": [("version", "versions_url", "connected_at"), ("token_form", "is_private"), "certificates_seen"],
+        }),
+        ("Certificates", {
+            "fields": ["certificate_authority", ("client_certificate", "private_key")],
+            "classes": ["collapse"],
+            "description": GIVEN,
+        }),
         ("Its calls", {"fields": [("pace", "wants_place")]}),
         ("Quirks", {"fields": quirks.NAMES, "description": QUIRKS}),
-    ]
+    ]  # fmt: skip
     inlines = [FeedInline]
     actions_list = ["connect"]
     actions_detail = [
@@ -160,7 +206,7 @@ class PartnerAdmin(Page):
     def get_queryset(self, request):
         listed = () if is_of_one(request) else ("feeds",)
         rows = super().get_queryset(request).prefetch_related("parties", *listed)
-        rows = rows.select_related("sandbox") if is_of_one(request) else rows
+        rows = rows.select_related("sandbox").annotate(told_certificates=CERTIFICATES) if is_of_one(request) else rows
         waiting = Count("quarantined", filter=Q(quarantined__state=Quarantined.State.OPEN))
         return rows.annotate(waiting=waiting)
 
@@ -182,6 +228,17 @@ class PartnerAdmin(Page):
     @display(description="In quarantine")
     def quarantined_count(self, partner):
         return partner.waiting or "–"
+
+    @display(description="Certificates")
+    def certificates_seen(self, partner):
+        now = timezone.now()
+        told = (certificate_seen(certificate_told(one), now) for one in partner.told_certificates)
+        return format_html_join("", "{}<br>", ((one,) for one in told)) or "–"
+
+    @display(description="Private key")
+    def private_key(self, partner):
+        """To who may not change it; who may has a field of that name."""
+        return "kept, and never shown" if partner.client_key else "–"
 
     @display(description="Our cards")
     @once
@@ -228,6 +285,8 @@ class PartnerAdmin(Page):
         super().save_related(request, form, formsets, change)
         if not set(quirks.NAMES).isdisjoint(form.changed_data):
             pull.fit_feeds(form.instance, timezone.now())
+        if given := set(certificates.GIVEN) & set(form.changed_data):
+            certificates.look_again(form.instance, given, timezone.now())
 
     def add_view(self, request, form_url="", extra_context=None):
         """An invitation: the token is on the page that answers, and can never be read again (trust S4)."""

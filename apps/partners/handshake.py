@@ -33,7 +33,7 @@ from apps.ocpi.errors import (
 from apps.ocpi.versions import LISTED, Version, best_mutual, read_versions
 from apps.work import ring
 
-from . import credentials, exchanges, ourselves, peers, pull
+from . import credentials, encryption, exchanges, ourselves, peers, pull
 from .credentials import Caller
 from .models import CredentialsToken, Endpoint, Partner, Party
 from .scope import NO_KEY, key_of
@@ -257,6 +257,7 @@ def stranger(partner: Partner, token: str, version: Version, form: str, patience
         record=exchanges.recorder(partner if partner.pk else None, "credentials"),
         patience=patience,
         habits=partner.habits,
+        tls=encryption.tls_of(partner),
     )
 
 

@@ -14,7 +14,11 @@ from apps.work import Due
 
 from .quirks import Quirks
 
-PARTNER_SECRETS = ("outbound_token",)
+PARTNER_SECRETS = ("outbound_token", "client_key")
+"""Sealed, and in no history (trust S3)."""
+
+MOST_PEM = 40_000
+"""Characters: a dozen certificates."""
 
 
 @pghistory.track(exclude=(*PARTNER_SECRETS, "slowed_until"))
@@ -52,7 +56,24 @@ class Partner(Quirks):
         default=TokenForm.AUTO,
         help_text="How our calls spell the credentials token (TR-03).",
     )
-    outbound_token = models.TextField(blank=True, editable=False, help_text="Sealed; see partners/sealing.py.")
+    outbound_token = models.TextField(blank=True, editable=False, help_text="Sealed; see apps/sealing.py.")
+    certificate_authority = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        max_length=MOST_PEM,
+        help_text="PEM, where public authorities do not vouch for its servers: believed besides them, for it alone (S52).",
+    )
+    client_certificate = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        max_length=MOST_PEM,
+        help_text="PEM, where its servers ask who calls: ours, with those that lead to its authority behind it.",
+    )
+    client_key = models.TextField(
+        blank=True, default="", db_default="", editable=False, help_text="Sealed; see apps/sealing.py."
+    )
     roles = models.JSONField("roles as the partner sent them", default=list, blank=True, editable=False)
     pace = models.PositiveSmallIntegerField(
         default=1,
@@ -75,6 +96,13 @@ class Partner(Quirks):
     class Meta(Quirks.Meta):
         abstract = False
         ordering = ["name"]
+        constraints = [
+            *Quirks.Meta.constraints,
+            models.CheckConstraint(
+                condition=Q(client_certificate="", client_key="") | ~Q(client_certificate="") & ~Q(client_key=""),
+                name="partner_certificate_has_its_key",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -250,6 +278,7 @@ class Alarm(models.Model):
         STALE_TOKEN = "STALE_TOKEN", "a token that is dead was used"
         GUESSING = "GUESSING", "asks for cards that there are not"
         HASTE = "HASTE", "calls too often"
+        CERTIFICATE = "CERTIFICATE", "a certificate runs out"
 
     partner = models.ForeignKey(Partner, models.CASCADE, related_name="alarms")
     kind = models.CharField(max_length=11, choices=Kind.choices)
@@ -282,6 +311,28 @@ class Endpoint(models.Model):
 
     def __str__(self) -> str:
         return f"{self.identifier} {self.role}"
+
+
+class Certificate(Due):
+    """Until when a certificate holds that calls to a partner need: of a host, or one that staff gave us for it.
+
+    `name` is the host, with its port where that is not 443, or what staff gave us: see partners/certificates.py.
+    """
+
+    partner = models.ForeignKey(Partner, models.CASCADE, related_name="certificates", db_index=False)
+    name = models.CharField(max_length=255)
+    ends_at = models.DateTimeField(null=True, blank=True)
+    has_ended = models.BooleanField(
+        default=False, help_text="It is no longer believed, whether or not we saw its date."
+    )
+    looked_at = models.DateTimeField(null=True, blank=True)
+    warned_at = models.DateTimeField(null=True, blank=True, help_text="Once, until another takes its place.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["partner", "name"], name="certificate_once")]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.partner}"
 
 
 class Feed(Due):

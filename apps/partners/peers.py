@@ -11,14 +11,14 @@ from apps.ocpi.modules import WITHOUT_ROUTING
 from apps.ocpi.objects import Party
 from apps.ocpi.versions import VERSIONS
 
-from . import exchanges, ourselves
+from . import encryption, exchanges, ourselves
 from .models import Partner
 from .scope import hub_of
 
 
 def place_of_token(partner: Partner) -> str:
     """What the sealed token is bound to (trust S3)."""
-    return f"partner {partner.pk} outbound_token"
+    return sealing.place(partner, "outbound_token")
 
 
 def token_of(partner: Partner) -> str:
@@ -60,6 +60,7 @@ def peer_of(
         them=them if is_routed else None,
         record=exchanges.recorder(partner, module, keep),
         habits=partner.habits,
+        tls=encryption.tls_of(partner),
         **how,
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from django.db import transaction
@@ -11,8 +12,7 @@ from apps import sealing
 from apps.staff import second_factor
 from apps.staff.models import SecondFactor
 
-from . import peers
-from .models import Partner
+from .models import PARTNER_SECRETS, Partner
 
 
 class Kept(NamedTuple):
@@ -24,7 +24,7 @@ class Kept(NamedTuple):
 
 
 SEALED = (
-    Kept(Partner, "outbound_token", peers.place_of_token),
+    *(Kept(Partner, name, partial(sealing.place, name=name)) for name in PARTNER_SECRETS),
     Kept(SecondFactor, "secret", lambda factor: second_factor.place_of_secret(factor.user)),
 )
 
@@ -38,7 +38,7 @@ class Resealed:
 
 
 def reseal() -> Resealed:
-    """Open and seal again what partners gave us and what codes of staff are made from. What no key opens stays as it is,
+    """Open and seal again what partners gave us, our keys, and what codes of staff are made from. What no key opens stays as it is,
     and is told."""
     problems = [problem for kept in SEALED for problem in _reseal(kept)]
     unreadable = [problem for problem in problems if problem]

@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from . import agreements, clients, pull
+from . import agreements, certificates, clients, pull
 
 
 @shared_task
@@ -14,3 +14,9 @@ def pull_due(**_future) -> dict:
 def take_routes(**_future) -> int:
     """Every hour: agreements begin and end by the day."""
     return agreements.take_routes(timezone.now())
+
+
+@shared_task
+def look_at_certificates(**_future) -> int:
+    """Every ten minutes: each is due once a day, and those of a new partner at once."""
+    return certificates.look_at_due(timezone.now())

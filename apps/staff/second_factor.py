@@ -51,7 +51,7 @@ def of(user: User) -> SecondFactor | None:
 
 def place_of_secret(user: User) -> str:
     """What the sealed secret is bound to (trust S3)."""
-    return f"user {user.pk} second_factor"
+    return sealing.place(user, "second_factor")
 
 
 def draft(user: User) -> str:

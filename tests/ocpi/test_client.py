@@ -8,20 +8,18 @@ import ssl
 import threading
 import time
 import zlib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from apps.ocpi import client
-from apps.ocpi.client import Peer
+from apps.ocpi.client import Peer, context_of
 from apps.ocpi.errors import PeerFailed
 from apps.ocpi.objects import Party
+from apps.ocpi.tls import USUAL, Tls
 from apps.ocpi.versions import V211, V221
+from tests.ocpi.certifying import Authority, Showing
 from tests.ocpi.conftest import said
 
 US, THEM = Party("SE", "EMP"), Party("DE", "CPO")
@@ -394,53 +392,28 @@ def test_a_certificate_that_nobody_vouches_for_is_not_believed(make_peer, tmp_pa
 @pytest.mark.control("S52")
 @pytest.mark.ocpi("TR-01", "all")
 def test_certificates_are_checked():
-    assert client._trusted().verify_mode == ssl.CERT_REQUIRED and client._trusted().check_hostname
+    assert context_of(USUAL).verify_mode == ssl.CERT_REQUIRED and context_of(USUAL).check_hostname
 
 
 @pytest.fixture
-def https(server, tmp_path, monkeypatch, names):
-    """The server speaks TLS as cpo.test, and its certificate is vouched for."""
-    certificate, key = certificate_of("cpo.test", tmp_path)
-    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    served.load_cert_chain(certificate, key)
-    names_asked = []
-    served.sni_callback = lambda connection, name, context: names_asked.append(name)
-    server.socket = served.wrap_socket(server.socket, server_side=True)
-    trusted = ssl.create_default_context(cafile=certificate)
-    monkeypatch.setattr(client, "_trusted", lambda: trusted)
+def https(server, tmp_path, names):
+    """The server speaks TLS as cpo.test; the authority that vouches for it, and the names that it was asked for."""
+    authority = Authority()
+    showing = Showing(server, tmp_path, authority.issue("cpo.test"))
     names["cpo.test"], names["other.test"] = [["127.0.0.1"]], [["127.0.0.1"]]
-    return names_asked
-
-
-def certificate_of(name: str, folder):
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "certificate.pem", folder / "key.pem"
-    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return paths
+    return Tls(authority.certificate), showing.asked
 
 
 def test_the_checked_address_is_called_by_the_name_of_the_host(server, https, make_peer):
     """The certificate is the name's, though it is the address that is connected to."""
-    make_peer().get(f"https://cpo.test:{server.server_port}/x")
-    assert https == ["cpo.test"] and server.requests[0].headers["host"] == f"cpo.test:{server.server_port}"
+    tls, asked = https
+    make_peer(tls=tls).get(f"https://cpo.test:{server.server_port}/x")
+    assert asked == ["cpo.test"] and server.requests[0].headers["host"] == f"cpo.test:{server.server_port}"
 
 
 @pytest.mark.control("S52")
 def test_a_certificate_of_another_name_is_not_believed(server, https, make_peer):
-    error = failure(make_peer().get, f"https://other.test:{server.server_port}/x")
+    error = failure(make_peer(tls=https[0]).get, f"https://other.test:{server.server_port}/x")
     assert "certificate" in str(error).lower() and server.requests == [] and not error.permanent
 
 

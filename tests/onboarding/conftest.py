@@ -15,6 +15,9 @@ from apps.simulator.server import Simulator
 from apps.tariffs.pull import PULL as TARIFFS
 from apps.tokens.models import Token
 from apps.tokens.push import push_partner
+from tests.ocpi.conftest import server
+
+__all__ = ["server"]
 
 LAD = Party("SE", "LAD")
 

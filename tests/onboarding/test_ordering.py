@@ -18,7 +18,16 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_what_staff_did_not_name_is_not_tried_and_says_so(partner):
     report = readiness.make(partner, timezone.now(), wait_s=1)
     untried = by_check(report, readiness.UNTRIED)
-    assert set(untried) == {"tokens.push", "tokens.read_back", "authorize", "start", "session", "stop", "cdr"}
+    assert set(untried) == {
+        "certificate",
+        "tokens.push",
+        "tokens.read_back",
+        "authorize",
+        "start",
+        "session",
+        "stop",
+        "cdr",
+    }
     assert untried["tokens.push"] == "No card was named to try it with."
     assert untried["cdr"] == '"Stop from afar" was not tried.'
     assert report.outcome == Report.Outcome.INCOMPLETE

@@ -5,7 +5,8 @@ from django.utils import timezone
 
 from apps.onboarding import readiness, sheet
 from apps.onboarding.models import Report
-from apps.partners.models import Partner
+from apps.partners.models import Endpoint, Partner
+from tests.ocpi.certifying import Authority, Showing
 from tests.onboarding.conftest import by_check
 from tests.partners.agreeing import agree
 
@@ -18,7 +19,7 @@ FAILED, UNTRIED, PASSED = readiness.FAILED, readiness.UNTRIED, readiness.PASSED
 def test_a_clean_partner_of_any_version_has_no_fault(check):
     report = check()
     assert by_check(report, FAILED) == {}
-    assert by_check(report, UNTRIED) == {}
+    assert by_check(report, UNTRIED) == {"certificate": "It is called without TLS, as a private host."}
     assert (report.outcome, len(report.lines)) == (Report.Outcome.PASSED, report.checks)
 
 
@@ -88,6 +89,7 @@ def test_a_partner_that_tells_of_no_sessions_lacks_none(cpo, partner, check):
 
     untried = by_check(report, UNTRIED)
     assert set(untried) == {f"sessions.{kind}" for kind in ("list", "paging", "dates", "objects")} | {
+        "certificate",
         "session",
         "stop",
         "cdr",
@@ -95,6 +97,19 @@ def test_a_partner_that_tells_of_no_sessions_lacks_none(cpo, partner, check):
     assert "tells of no sessions" in untried["session"]
     assert (by_check(report, FAILED), report.outcome) == ({}, Report.Outcome.PASSED)
     assert not [request for request in cpo.requests if "/sessions" in request.path]
+
+
+@pytest.mark.control("S52")
+def test_until_when_their_certificate_holds_is_a_line(cpo, partner, check, server, tmp_path):
+    authority = Authority()
+    issued = authority.issue("127.0.0.1", days=40)
+    Showing(server, tmp_path, issued)
+    Endpoint.objects.filter(identifier="tokens").update(url=f"https://127.0.0.1:{server.server_port}/tokens")
+    assert "certificate verify failed" in by_check(check(), FAILED)["certificate"]
+    Partner.objects.update(certificate_authority=authority.certificate)
+    partner.refresh_from_db()
+    told = f"127.0.0.1:{server.server_port} until {issued.ends_at:%Y-%m-%d}."
+    assert by_check(check(), PASSED)["certificate"] == told
 
 
 @pytest.mark.control("S18")

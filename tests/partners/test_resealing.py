@@ -6,8 +6,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps import sealing
-from apps.partners import peers
+from apps.partners import encryption, peers, resealing
 from emsp import local
+from tests.ocpi.certifying import Authority
 
 OLD, NEW, OTHER = (local.new_field_key() for _ in range(3))
 
@@ -36,6 +37,19 @@ def test_the_old_key_is_needed_no_more(sealed, settings, capsys):
     settings.FIELD_KEYS = [OLD]
     with pytest.raises(sealing.Unreadable):
         sealing.unseal(sealed[0].outbound_token, peers.place_of_token(sealed[0]))
+
+
+def test_our_private_keys_are_sealed_again_too(sealed, settings):
+    ours = Authority().issue("emsp.test")
+    encryption.fit_key(sealed[0], ours.certificate, ours.key)
+    sealed[0].client_certificate = ours.certificate
+    sealed[0].save()
+    settings.FIELD_KEYS = [NEW, OLD]
+    assert resealing.reseal() == resealing.Resealed(3, [])
+
+    settings.FIELD_KEYS = [NEW]
+    sealed[0].refresh_from_db()
+    assert encryption.tls_of(sealed[0]).key == ours.key
 
 
 def test_what_no_key_opens_is_said_and_stays(sealed, settings):

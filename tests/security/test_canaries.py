@@ -6,13 +6,16 @@ import logging
 import httpx
 import pytest
 from django.db import connection
+from django.urls import reverse
 from django.utils import timezone
 
 from apps.ocpi.errors import PeerFailed
-from apps.partners import handshake
+from apps.ocpi.versions import V221
+from apps.partners import encryption, handshake
 from apps.partners.models import Partner
 from apps.staff.models import User
 from apps.staff.office import url_of
+from tests.ocpi.certifying import Authority, in_pem, new_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -60,3 +63,29 @@ def test_tokens_are_nowhere_but_with_their_owners(cpo, invitation, site, client,
     for token in tokens:
         for form in spelt(token):
             assert not [place for place, text in said if form in text], token
+
+
+@pytest.mark.control("S3", "S52")
+def test_our_private_keys_are_nowhere_but_sealed(make_partner, client, caplog, capfd):
+    """Given, refused, kept, used and looked at by staff."""
+    caplog.set_level(logging.DEBUG)
+    client.force_login(User.objects.create_superuser("admin"))
+    partner, ours, other = make_partner("SE*LAD"), Authority().issue("emsp.test"), new_key()
+    form = {"name": "CPO", "role": "CPO", "token_form": "auto", "pace": "1", "client_certificate": ours.certificate}
+    form |= {"feeds-TOTAL_FORMS": 0, "feeds-INITIAL_FORMS": 0}
+    keys = [in_pem(other), ours.key]
+    answers = [client.post(url_of(partner), form | {"private_key": key}) for key in keys]
+    assert [answer.status_code for answer in answers] == [200, 302]
+    partner.refresh_from_db()
+    assert encryption.tls_of(partner).key == ours.key
+    with pytest.raises(PeerFailed):
+        handshake.stranger(partner, "any-token_1", V221, "auto").get("https://127.0.0.1:9/versions")
+    history = reverse("admin:partners_partner_history", args=[partner.pk])
+    pages = [client.get(url).content.decode() for url in (url_of(partner), url_of(Partner), history)]
+    said = [*dump(), ("log", caplog.text), ("stderr", "".join(capfd.readouterr())), *(("page", page) for page in pages)]
+    said.append(("refused", answers[0].content.decode()))
+    assert {"partners_exchange", "partners_partner", "partners_partnerevent", "page"} <= {place for place, _ in said}
+    for key in keys:
+        for line in key.splitlines()[1:-1]:
+            for form in spelt(line):
+                assert not [place for place, text in said if form in text]

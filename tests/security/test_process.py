@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from apps.ocpi import client
+from apps.ocpi.client import context_of
+from apps.ocpi.tls import USUAL
 from emsp import local, logs
 
 
@@ -37,7 +38,7 @@ def test_one_statement_takes_no_longer_than_its_process_allows(program, most):
 
 @pytest.mark.control("S52")
 def test_nothing_older_than_tls_1_2_is_spoken():
-    context = client._trusted()
+    context = context_of(USUAL)
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
 

@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
                 ('versions_url', models.URLField(blank=True, editable=False, max_length=255)),
                 ('is_private', models.BooleanField(default=False, help_text='May use http and hosts named in OCPI_PRIVATE_HOSTS. For tests only.', verbose_name='private host')),
                 ('token_form', models.CharField(choices=[('auto', 'by version'), ('raw', 'raw'), ('base64', 'Base64')], default='auto', help_text='How our calls spell the credentials token (TR-03).', max_length=6, verbose_name='token in the header')),
-                ('outbound_token', models.TextField(blank=True, editable=False, help_text='Sealed; see partners/sealing.py.')),
+                ('outbound_token', models.TextField(blank=True, editable=False, help_text='Sealed; see apps/sealing.py.')),
                 ('roles', models.JSONField(blank=True, default=list, editable=False, verbose_name='roles as the partner sent them')),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('connected_at', models.DateTimeField(blank=True, editable=False, null=True)),
