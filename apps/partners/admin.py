@@ -72,7 +72,8 @@ CLIENT_STATES = {"CONNECTED": "good", "OFFLINE": "bad", "PLANNED": "new", "SUSPE
 STATES = {"CONNECTED": "good", "INVITED": "new", "DISCONNECTED": "bad"}
 PUSH = "apps.tokens.tasks.push_tokens"
 GIVEN = (
-    "Where public authorities do not vouch for its servers, or its servers ask who calls. All are checked in any case."
+    "Only where public authorities do not vouch for its servers, or where its servers ask who calls. Certificates are checked "
+    "in any case."
 )
 QUIRKS = "Where it departs from OCPI and we go along. As they come, it is OCPI to the letter."
 
@@ -99,10 +100,12 @@ def certificate_told(values: dict) -> Certificate:
 
 
 def certificate_seen(row: Certificate, now) -> str:
-    is_over = row.has_ended or (row.ends_at is not None and row.ends_at <= now)
-    soon = badge("expired" if is_over else "ends soon", "bad" if is_over else "odd")
-    said = format_html("{} {}", certificates.worded(row, now), soon if certificates.is_ending(row, now) else "")
-    return format_html("{} ({})", said, beginning(row.last_error)) if row.last_error and not is_over else said
+    state = certificates.state_of(row, now)
+    if certificates.is_over(row, now):
+        return format_html("{}: {}", row.name, badge(state, "bad"))
+    soon = badge("ends soon", "odd") if certificates.is_ending(row, now) else ""
+    unseen = f"({beginning(row.last_error)})" if row.last_error else ""
+    return format_html("{}: {} {} {}", row.name, state, soon, unseen)
 
 
 class FeedInline(Rows):
@@ -186,8 +189,8 @@ class PartnerAdmin(Page):
         ("Connection", {
             "fields": [("version", "versions_url", "connected_at"), ("token_form", "is_private"), "certificates_seen"],
         }),
-        ("Certificates", {
-            "fields": ["certificate_authority", ("client_certificate", "private_key")],
+        ("Private authority and client certificate", {
+            "fields": ["certificate_authority", "client_certificate", "private_key"],
             "classes": ["collapse"],
             "description": GIVEN,
         }),
@@ -426,7 +429,10 @@ class PartnerAdmin(Page):
 INVITING = "For a partner that will register with us. It needs our versions URL and the token, by a way that is safe."
 INVITING_AGAIN = "A new token A; the one before is dead from then on. What is connected stays connected meanwhile."
 SHARING = "Whoever has the address reads what became of this partner's CDRs, without a login, until it expires or is taken back."
-CONNECTING = "For a partner that gave you its versions URL and a token A."
+CONNECTING = (
+    "For a partner that gave you its versions URL and a token A. If it needs a private authority or a certificate of ours: "
+    "invite it, give those on its page, and then connect under the same name."
+)
 
 
 def require_connected(partner: Partner) -> None:

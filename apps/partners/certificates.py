@@ -67,9 +67,13 @@ def host_ends_at(partner: Partner, host: str) -> datetime:
     return certificate_ends_at(f"https://{host}/", tls=tls_of(partner), patience=PATIENCE_S, **where)
 
 
-def is_ending(certificate: Certificate, now: datetime) -> bool:
-    """It has ended, or somebody has to renew it soon."""
-    return certificate.has_ended or (certificate.ends_at is not None and certificate.ends_at <= now + NOTICE)
+def is_ending(row: Certificate, now: datetime) -> bool:
+    """It is over, or somebody has to renew it soon."""
+    return is_over(row, now + NOTICE)
+
+
+def is_over(row: Certificate, now: datetime) -> bool:
+    return row.has_ended or (row.ends_at is not None and row.ends_at <= now)
 
 
 # Which
@@ -170,13 +174,18 @@ def _reason(partner_id: int, now: datetime) -> str:
 
 
 def worded(row: Certificate, now: datetime) -> str:
-    """Of whom it is, and until when. Days are UTC's, as certificates have them.
+    """Whose it is, and until when.
 
     >>> from datetime import UTC
     >>> end = datetime(2026, 3, 1, tzinfo=UTC)
     >>> worded(Certificate(name="cpo.example", ends_at=end), end - timedelta(days=9))
     'cpo.example: until 2026-03-01'
     """
+    return f"{row.name}: {state_of(row, now)}"
+
+
+def state_of(row: Certificate, now: datetime) -> str:
+    """Days are UTC's, as certificates have them."""
     if row.ends_at is None:
-        return f"{row.name}: expired" if row.has_ended else f"{row.name}: not seen yet"
-    return f"{row.name}: {'expired' if row.ends_at <= now else 'until'} {row.ends_at:%Y-%m-%d}"
+        return "expired" if row.has_ended else "not seen yet"
+    return f"{'expired' if is_over(row, now) else 'until'} {row.ends_at:%Y-%m-%d}"

@@ -23,7 +23,17 @@ from apps.ocpi.errors import Problem
 from apps.ocpi.versions import VERSIONS
 from apps.onboarding.models import Clearance, Report
 from apps.partners import credentials, quarantine
-from apps.partners.models import Alarm, CredentialsToken, Endpoint, Exchange, Feed, Partner, Party, Quarantined
+from apps.partners.models import (
+    Alarm,
+    Certificate,
+    CredentialsToken,
+    Endpoint,
+    Exchange,
+    Feed,
+    Partner,
+    Party,
+    Quarantined,
+)
 from apps.partners.taking import take
 from apps.partnerview import links
 from apps.tariffs.models import Tariff, TariffRevision
@@ -173,6 +183,11 @@ def tell(partner, card, number):
         last_at=NOW,
         settled_at=NOW if number else None,
     )
+    for name, days, error in (
+        (f"cpo{number}.example", 60, ""),
+        (f"api{number}.cpo.example:8443", 9, f"no answer: {HOSTILE}"),
+    ):
+        Certificate.objects.create(partner=partner, name=name, ends_at=NOW + timedelta(days=days), last_error=error)
     line = {"check": "versions", "title": "Versions", "demands": "VER-01", "outcome": "failed", "reason": HOSTILE}
     made = {
         "requested_at": NOW,

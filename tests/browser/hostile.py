@@ -10,7 +10,7 @@ from django.db.models import BinaryField, CharField, JSONField, Model, TextField
 
 from apps.charging.models import Cdr, Finding, Session, SessionPeriod
 from apps.locations.models import Connector, Evse, Location
-from apps.partners.models import Endpoint, Exchange, Feed, Partner, Party, Quarantined
+from apps.partners.models import Certificate, Endpoint, Exchange, Feed, Partner, Party, Quarantined
 from apps.tariffs.models import Tariff, TariffRevision
 from apps.tokens.models import Authorization, TokenDelivery
 
@@ -50,13 +50,13 @@ PAYLOADS = [
 ]  # fmt: skip
 WRITTEN_BY_PARTNERS = [
     Partner, Party, Endpoint, Feed, Exchange, Quarantined, Location, Evse, Connector, Tariff, TariffRevision, Session,
-    SessionPeriod, Cdr, Finding, Authorization, TokenDelivery,
+    SessionPeriod, Cdr, Finding, Authorization, TokenDelivery, Certificate,
 ]  # fmt: skip
 OURS = {
     # what we choose, check against a list, or would not be found by
     "version", "currency", "country_code", "party_id", "time_zone", "code", "outbound_token", "request_id", "correlation_id", "versions_url",
     "state", "status_code", "direction", "method", "allowed", "role", "identifier", "module", "token_form", "content_hash", "digest", "told", "resume",
-    "next_pages_at",
+    "next_pages_at", "certificate_authority", "client_certificate", "client_key",
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from apps.ocpi.errors import PeerFailed
 from apps import sealing
-from apps.partners import alarms, certificates, encryption, peers
+from apps.partners import alarms, certificates, encryption, handshake, peers
 from apps.partners.models import Alarm, Certificate, Endpoint, Partner
 from apps.staff.models import User
 from apps.staff.office import url_of
@@ -268,6 +268,19 @@ def test_an_authority_is_believed_for_its_connection_alone(listening, connect, a
     Partner.objects.filter(pk=theirs.pk).update(certificate_authority="")  # by another process
     with pytest.raises(PeerFailed, match="certificate verify failed"):
         peers.peer_of(Partner.objects.get(pk=theirs.pk), "tariffs").get(theirs.versions_url)
+
+
+def test_a_partner_that_is_only_invited_may_have_its_own_authority_when_we_connect_with_it(
+    listening, make_partner, authority, tmp_path, settings, now
+):
+    settings.OCPI_PRIVATE_HOSTS, server = ["127.0.0.1"], listening()
+    Showing(server, tmp_path, authority.issue("127.0.0.1"))
+    url = f"https://127.0.0.1:{server.server_port}/versions"
+    make_partner(name="Invited", state=Partner.State.INVITED, certificate_authority=authority.certificate)
+    for name in ("Invited", "Never heard of"):
+        with pytest.raises(PeerFailed):
+            handshake.connect(name, url, "token-of_theirs", now, is_private=True)
+    assert [request.path for request in server.requests] == ["/versions"]  # by the one that it is believed for
 
 
 @pytest.mark.control("S52")

@@ -102,9 +102,8 @@ CONTROLS = {
     ),
     "S51": Control("Our URLs come from the settings, and strange hosts are refused"),
     "S52": Control(
-        "Certificates of partners are checked, always, and nothing older than TLS 1.2 is spoken",
-        PARTLY,
-        "no warning before a partner's certificate expires, no certificate authority or client certificate of one partner",
+        "Certificates of partners are checked, always, by TLS 1.2 or newer; a private authority and a certificate of ours "
+        "are of one connection; whatever ends is said three weeks before"
     ),
     "S53": Control("No secret is in what we publish, and keys are for their owner alone"),
     "S54": Control(
