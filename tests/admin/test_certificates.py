@@ -131,7 +131,6 @@ def test_what_is_new_is_looked_at_soon(give, partner):
     )
 
 
-@pytest.mark.control("S47")
 @pytest.mark.parametrize("role", ["operations", "auditor"])
 def test_operations_give_them_and_auditors_read_what_is_public(as_role, partner, role):
     encryption.fit_key(partner, ISSUED.certificate, ISSUED.key)
