@@ -38,8 +38,8 @@ class Resealed:
 
 
 def reseal() -> Resealed:
-    """Open and seal again what partners gave us, our keys, and what codes of staff are made from. What no key opens stays as it is,
-    and is told."""
+    """Open and seal again what partners gave us, our keys, and what codes of staff are made from. What no key opens stays
+    as it is, and is told."""
     problems = [problem for kept in SEALED for problem in _reseal(kept)]
     unreadable = [problem for problem in problems if problem]
     return Resealed(len(problems) - len(unreadable), unreadable)

@@ -8,8 +8,8 @@ from django.db import IntegrityError
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.ocpi.errors import PeerFailed
 from apps import sealing
+from apps.ocpi.errors import PeerFailed
 from apps.partners import alarms, certificates, encryption, handshake, peers
 from apps.partners.models import Alarm, Certificate, Endpoint, Partner
 from apps.staff.models import User
