@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class EmspConfig(AppConfig):
@@ -8,3 +9,6 @@ class EmspConfig(AppConfig):
 
     def ready(self) -> None:
         from . import celery  # noqa: F401  tasks rung from here find their broker through the app
+        from .audit import tables  # not at the top: it looks at models
+
+        post_migrate.connect(tables.guard, sender=self)

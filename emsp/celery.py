@@ -65,6 +65,7 @@ app.conf.beat_schedule = HEARTBEATS | {
         "schedule": crontab(hour="2", minute="13"),
     },
     "forget old messages": {"task": "emsp.tasks.forget", "schedule": crontab(minute="23")},
+    "seal days of changes that are over": {"task": "emsp.tasks.seal_audit_days", "schedule": crontab(minute="11")},
     "look at the invariants": {
         "task": "emsp.tasks.inspect_invariants",
         "schedule": crontab(hour="3", minute="41"),

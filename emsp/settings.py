@@ -92,7 +92,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "pghistory.middleware.HistoryMiddleware",  # who changed it stands beside what was changed
+    "emsp.audit.context.StaffContext",  # who changed it stands beside what was changed
     "django.contrib.messages.middleware.MessageMiddleware",
     "apps.staff.middleware.Gate",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

@@ -203,10 +203,12 @@ def test_a_constraint_is_not_validated_by_the_migration_that_adds_it():
 def test_a_migration_lets_others_pass_and_tries_again():
     """Somebody uses a table for longer than it waits for a lock: it comes back, and ends well."""
     with connection.cursor() as cursor:
-        cursor.execute("DROP TABLE billing_billedtous, emsp_heartbeat CASCADE")
+        cursor.execute("DROP TABLE billing_billedtous, emsp_heartbeat, emsp_auditday CASCADE")
         cursor.execute("ALTER INDEX document_next RENAME TO document_due")
+        guards = [f"emsp_audit_{name}()" for name in ("is_kept", "is_of_today", "day_follows", "context_stays")]
+        cursor.execute(f"DROP FUNCTION {', '.join(guards)} CASCADE")
         later = ["0006_invoices_of_cpos", "0007_next_documents", "0009_invoices_of_cpos", "0010_what_is_agreed"]
-        later += ["0011_heartbeats"]
+        later += ["0011_heartbeats", "0012_audit_days"]
         cursor.execute("DELETE FROM django_migrations WHERE name = ANY(%s)", [later])
     done = []
     release = threading.Thread(target=lambda: done.append(manage("migrate", "--noinput")))

@@ -1,3 +1,4 @@
+import pghistory
 from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
@@ -62,6 +63,7 @@ class Report(Due):
         return sum(line["outcome"] == outcome for line in self.lines)
 
 
+@pghistory.track()
 class Clearance(models.Model):
     """Since when a partner is live, and why: a report that passed, or somebody who takes it upon himself."""
 

@@ -12,6 +12,7 @@ from itertools import islice
 from urllib.parse import urlencode
 
 import msgspec
+import pghistory
 from django.contrib import messages
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.checks import ModelAdminChecks
@@ -246,6 +247,7 @@ def act(
             row = self.get_object(request, object_id)
             if row is None:
                 raise Http404
+            _keep_reason(form)
             try:
                 said = method(self, request, row, form)
             except Refused as refused:
@@ -268,6 +270,12 @@ def act(
         )(answer)
 
     return decorate
+
+
+def _keep_reason(form: BaseDialogForm) -> None:
+    """Beside whatever the act changes, where it asks for one (trust S49)."""
+    if reason := form.cleaned_data.get("reason"):
+        pghistory.context(reason=reason)
 
 
 def go(request: HttpRequest, url: str) -> HttpResponse:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from apps.tokens.announcing import LISTENING
 from apps.tokens.sight import sees
+from emsp.audit import digests
 
 from .columns import OUT_OF_RANGE
 
@@ -359,6 +360,9 @@ WHERE cdr.checked_at IS NOT NULL AND (
     AND NOT EXISTS (SELECT FROM charging_finding finding WHERE finding.cdr_id = cdr.id)""",
 )
 
+AUDIT = digests.faults("(SELECT max(day) - 30 FROM emsp_auditday)")
+"""The chain as a whole, and what it holds of the last month; `audit verify` looks at all of it."""
+
 ANY_CDR, NO_CDR = "SELECT FROM charging_cdr", "there is no CDR"
 ANY_INVOICE, NO_INVOICE = "SELECT FROM billing_invoice", "no document was issued"
 
@@ -406,6 +410,10 @@ RULES = (
         f"{ANY_CDR} UNION ALL SELECT FROM billing_charge UNION ALL SELECT FROM charging_session "
         "UNION ALL SELECT FROM billing_planprice UNION ALL SELECT FROM billing_vatrate", "there are no numbers",
     ),
+    Rule(
+        "I16", "what staff changed, and who did it, is as it was when its day was sealed", AUDIT,
+        "SELECT FROM emsp_auditday", "no day is sealed yet",
+    ),
 )  # fmt: skip
-"""Trust I1 to I7, I9 and I12 to I14 (decision 42). There are no postings yet that could sum to anything, and PostgreSQL
+"""Trust I1 to I7, I9, I12 to I14 and I16 (decision 42). There are no postings yet that could sum to anything, and PostgreSQL
 keeps no NUL in a text."""

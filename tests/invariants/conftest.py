@@ -16,7 +16,9 @@ from apps.partners import quarantine
 from apps.partners.models import Feed, Partner
 from apps.tokens import announcing
 from apps.tokens.models import TokenDelivery
+from emsp.audit import chain
 from tests.admin.furnished import NOW, OCTOBER, V221, cdr_body, found_company, make_card, make_partner, receive, tell
+from tests.audit.conftest import move_back
 
 LATER = NOW + timedelta(hours=1)
 """When somebody looks."""
@@ -43,6 +45,8 @@ def world(db):
     pulled_and_told(partner)
     quarantine.keep(partner, "cdrs", V221, json.dumps({"id": "BAD"}).encode(), [Problem("currency", "required")], NOW)
     look_at_what_waits_for_the_commit()
+    move_back(2)
+    assert chain.seal(timezone.now() + chain.GRACE)
     return partner
 
 
