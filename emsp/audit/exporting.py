@@ -25,9 +25,10 @@ SELECT event.pgh_created_at AS at, '{model}' AS model, event.pgh_obj_id::text AS
 FROM {table} event LEFT JOIN pghistory_context context ON context.id = event.pgh_context_id
 LEFT JOIN LATERAL (
     SELECT {earlier_row} AS row FROM {table} earlier
-    WHERE earlier.pgh_obj_id = event.pgh_obj_id AND earlier.pgh_id < event.pgh_id ORDER BY earlier.pgh_id DESC LIMIT 1
+    WHERE earlier.pgh_obj_id = event.pgh_obj_id AND earlier.pgh_id < event.pgh_id ORDER BY earlier.pgh_id + 0 DESC LIMIT 1
 ) before ON true
 WHERE event.pgh_created_at >= %(since)s AND event.pgh_created_at < %(until)s"""
+"""The + 0 keeps PostgreSQL from looking for the change before by walking through all that are older."""
 
 OWN = ("pgh_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "pgh_context_id")
 
