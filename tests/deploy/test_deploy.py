@@ -89,7 +89,7 @@ def test_the_manual_names_what_there_is():
     manual = (BASE / "docs" / "operations.md").read_text()
     for named in re.findall(r"deploy/[\w./-]*[\w*]", manual):
         assert named.startswith("deploy/tls") or list(BASE.glob(named + "*")), named
-    gauges = set(re.findall(r"`emsp_(\w+)`", manual)) - {"restored"}
+    gauges = set(re.findall(r"`emsp_(\w+)`", manual)) - {"restored", "owner", "web", "worker", "report"}
     assert gauges <= {name for name, *_rest in metrics.GAUGES}
     units = set(re.findall(r"\bemsp-[a-z-]+[a-z](?:\.\w+)?", manual))
     for unit in units:
@@ -158,3 +158,20 @@ def test_the_manual_says_what_nobody_has_tried():
     manual = (BASE / "docs" / "operations.md").read_text()
     assert "## Install with Docker (untested)" in manual
     assert "units untested in action" in manual
+
+
+ROLES = {"web": "web", "worker": "worker", "worker_driver_waits": "worker", "beat": "worker", "release": None}
+"""Whose role of the database a process has; the release is the owner's."""
+
+
+@pytest.mark.control("S50")
+def test_each_process_may_have_a_role_of_its_own_in_both_ways_of_running_it():
+    assert ROLES.keys() == PROCESSES.keys()
+    for name, role in ROLES.items():
+        unit = (UNITS / f"emsp-{name.replace('_', '-')}.service").read_text()
+        own = [f"-/etc/emsp/{role}.env"] if role else []
+        assert re.findall(r"^EnvironmentFile=(.*)$", unit, re.MULTILINE) == ["/etc/emsp/env", *own], name
+        given = COMPOSE["services"][name]["env_file"]
+        shared, more = "deploy/emsp.env", {"path": f"deploy/{role}.env", "required": False}
+        assert given == ([shared, more] if role else shared), name
+        assert not role or f"emsp_{role}:" in (DEPLOY / f"{role}.env.example").read_text()

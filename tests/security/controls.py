@@ -91,14 +91,12 @@ CONTROLS = {
     ),
     "S48": Control("Issued documents and stored CDRs cannot be changed: triggers refuse it whoever asks"),
     "S49": Control(
-        "What staff changed is kept with who did it",
-        PARTLY,
-        "no chain of hashes over the days; exported with the database",
+        "What staff changed is kept with who did it, in which request and why; a chain of digests over the days tells what was "
+        "changed afterwards",
     ),
     "S50": Control(
-        "A statement takes no longer than its process allows: 5 s in web, 15 min elsewhere",
-        PARTLY,
-        "one role of the database for all processes; docs/operations.md says how to give web one without DDL",
+        "Web, worker and reports have roles of the database that cannot change tables, and a statement takes no longer than "
+        "its process allows: 5 s in web, 15 min elsewhere"
     ),
     "S51": Control("Our URLs come from the settings, and strange hosts are refused"),
     "S52": Control(
