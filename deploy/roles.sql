@@ -25,7 +25,7 @@ SELECT format('ALTER ROLE %I IN DATABASE %I SET %s', role, current_database(), s
     ('emsp_report', 'statement_timeout = ''5min'''), ('emsp_report', 'default_transaction_read_only = on')
 ) AS wanted (role, setting) \gexec
 
--- Nobody but the owner makes anything.
+-- Nobody but the owner makes anything, and no other role connects unless you grant it that.
 SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC, emsp_web, emsp_worker, emsp_report', current_database()) \gexec
 SELECT format('GRANT CONNECT ON DATABASE %I TO emsp_web, emsp_worker, emsp_report', current_database()) \gexec
 REVOKE ALL ON SCHEMA public FROM PUBLIC, emsp_web, emsp_worker, emsp_report;

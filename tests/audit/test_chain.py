@@ -305,6 +305,7 @@ def command(capsys, *arguments):
 @pytest.mark.control("S49")
 def test_the_command_verifies_and_says_what_differs(anna, capsys):
     assert command(capsys, "verify") == (0, "No day is sealed yet.\n")
+    assert command(capsys, "verify", "--kept", "a" * 64)[0] == 1
     sealed, out = command(capsys, "seal", "--json")
     newest = json.loads(out)[-1]
     assert (sealed, newest["day"]) == (0, str(AuditDay.objects.first().day))

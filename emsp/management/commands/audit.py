@@ -60,14 +60,9 @@ class Command(BaseCommand):
 
 
 def as_text(found: Verdict) -> str:
-    if found.newest is None:
-        return "No day is sealed yet."
-    told = f"{found.days} days up to {found.newest.day}, {found.changes} changes"
-    if not found.faults:
-        return f"{told}: all as they were sealed. The digest of {found.newest.day} is {found.newest.digest}."
-    first = found.faults[0]
-    lines = [
-        f"{told}: not as they were sealed, first {first.name}.",
-        *(f"  {one.name}: {one.fault}" for one in found.faults),
-    ]
-    return "\n".join(lines)
+    newest = found.newest
+    told = f"{found.days} days up to {newest.day}, {found.changes} changes" if newest else "No day is sealed yet"
+    if found.faults:
+        faults = [f"  {one.name}: {one.fault}" for one in found.faults]
+        return "\n".join([f"{told}: not as they were sealed, first {found.faults[0].name}.", *faults])
+    return f"{told}: all as they were sealed. The digest of {newest.day} is {newest.digest}." if newest else f"{told}."
