@@ -51,20 +51,22 @@ REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM emsp_web, emsp_worker;
 -- Days are sealed by the worker; people log in, and are managed, in web.
 REVOKE INSERT ON emsp_auditday FROM emsp_web;
 REVOKE INSERT, UPDATE, DELETE ON staff_user, staff_user_groups, staff_user_user_permissions, auth_group,
-    auth_group_permissions, auth_permission, django_content_type, django_admin_log, api_apikey FROM emsp_worker;
+    auth_group_permissions, auth_permission, django_content_type, django_admin_log, api_apikey, staff_secondfactor,
+    staff_recoverycode FROM emsp_worker;
 REVOKE ALL ON django_session FROM emsp_worker;
 
 -- Report: all columns but secrets, and what could become one: digests of tokens, keys and links, sealed tokens, passwords,
 -- sessions, and the messages themselves.
 SELECT format('GRANT SELECT ON %s TO emsp_report', oid::regclass) FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') AND relname NOT IN (
-    'django_session', 'partners_credentialstoken', 'api_apikey', 'partnerview_link', 'staff_failedlogin',
-    'partners_exchange', 'partners_partner', 'staff_user', 'charging_command'
+    'django_session', 'partners_credentialstoken', 'api_apikey', 'partnerview_link', 'staff_failedlogin', 'staff_failedcode',
+    'staff_recoverycode', 'partners_exchange', 'partners_partner', 'staff_secondfactor', 'staff_user', 'charging_command'
 ) \gexec
 SELECT format('GRANT SELECT (%s) ON %s TO emsp_report', string_agg(quote_ident(attname), ', ' ORDER BY attnum), attrelid::regclass)
 FROM pg_attribute JOIN (VALUES
-    ('partners_partner', 'outbound_token'), ('staff_user', 'password'), ('charging_command', 'reply_key')
-) AS secret (name, secret) ON attrelid = to_regclass('public.' || name)
-WHERE attnum > 0 AND NOT attisdropped AND attname <> secret GROUP BY attrelid \gexec
+    ('partners_partner', ARRAY['outbound_token', 'client_key']), ('staff_secondfactor', ARRAY['secret']),
+    ('staff_user', ARRAY['password']), ('charging_command', ARRAY['reply_key'])
+) AS secret (name, secrets) ON attrelid = to_regclass('public.' || name)
+WHERE attnum > 0 AND NOT attisdropped AND attname <> ALL (secrets) GROUP BY attrelid \gexec
 
 COMMIT;

@@ -9,8 +9,9 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import timezone
 
+from apps import sealing
 from apps.onboarding.models import Clearance
-from apps.partners import credentials, peers, sealing
+from apps.partners import credentials, peers
 from apps.partners.models import Agreement, CredentialsToken
 from apps.tokens.models import ShownAccount
 from emsp.audit import chain, tables

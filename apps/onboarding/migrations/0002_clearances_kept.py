@@ -5,8 +5,10 @@ import pgtrigger.compiler
 import pgtrigger.migrations
 from django.db import migrations, models
 
+from apps.postgresql.migrating import AtOnce
 
-class Migration(migrations.Migration):
+
+class Migration(AtOnce):
 
     dependencies = [
         ('onboarding', '0001_initial'),
