@@ -117,6 +117,26 @@ def test_a_document_that_does_not_add_up_is_refused(invoice, world, spoilt, comp
         forged(invoice, world, **spoilt)
 
 
+def read_whole():
+    """Rows of the documents' parts that this transaction read without a key."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT sum(seq_tup_read) FROM pg_stat_xact_user_tables"
+            " WHERE relname IN ('billing_invoiceline', 'billing_taxsubtotal')"
+        )
+        return cursor.fetchone()[0]
+
+
+def test_a_document_is_sealed_by_key_though_there_were_few_when_that_was_planned(invoice, world):
+    """Read whole for every document, the tables made a line cost a fifth more in a run of ten times as many."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE billing_invoice, billing_invoiceline, billing_taxsubtotal")
+        cursor.execute("DISCARD PLANS")
+    before = read_whole()
+    forged(invoice, world)
+    assert read_whole() == before
+
+
 def test_a_series_that_was_moved_on_by_hand_cannot_leave_a_gap(invoice, world):
     NumberSeries.objects.filter(prefix="SE-").update(next_number=7)
     world.charge(world.account("Other"), "10")
