@@ -204,11 +204,11 @@ def test_a_migration_lets_others_pass_and_tries_again():
     """Somebody uses a table for longer than it waits for a lock: it comes back, and ends well."""
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE billing_billedtous, emsp_heartbeat, emsp_auditday CASCADE")
-        cursor.execute("ALTER INDEX document_next RENAME TO document_due")
+        go_back_to_document_due(cursor)
         guards = [f"emsp_audit_{name}()" for name in ("is_kept", "is_of_today", "day_follows", "context_stays")]
         cursor.execute(f"DROP FUNCTION {', '.join(guards)} CASCADE")
-        later = ["0006_invoices_of_cpos", "0007_next_documents", "0008_found_by_key"]
-        later += ["0009_invoices_of_cpos", "0010_what_is_agreed", "0011_heartbeats", "0012_audit_days"]
+        later = ["0006_invoices_of_cpos", "0009_invoices_of_cpos", "0010_what_is_agreed", "0011_heartbeats"]
+        later += ["0012_audit_days"]
         cursor.execute("DELETE FROM django_migrations WHERE name = ANY(%s)", [later])
     done = []
     release = threading.Thread(target=lambda: done.append(manage("migrate", "--noinput")))
@@ -227,8 +227,7 @@ def test_a_migration_lets_others_pass_and_tries_again():
 def test_an_index_that_is_made_concurrently_is_waited_for_however_long_somebody_reads():
     """It holds nobody up; given up half-way it would be an index that is none, and in the way of the next try."""
     with connection.cursor() as cursor:
-        cursor.execute("ALTER INDEX document_next RENAME TO document_due")
-        cursor.execute("DELETE FROM django_migrations WHERE app = 'billing' AND name >= '0007'")
+        go_back_to_document_due(cursor)
     done = []
     release = threading.Thread(target=lambda: done.append(manage("migrate", "--noinput")))
     with transaction.atomic(), connection.cursor() as cursor:
@@ -243,6 +242,13 @@ def test_an_index_that_is_made_concurrently_is_waited_for_however_long_somebody_
     with connection.cursor() as cursor:
         cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = 'document_next'::regclass")
         assert cursor.fetchone() == (True,)
+
+
+def go_back_to_document_due(cursor):
+    """Billing as it was before 0007."""
+    cursor.execute("ALTER INDEX document_next RENAME TO document_due")
+    cursor.execute("DROP INDEX charge_of_registration")
+    cursor.execute("DELETE FROM django_migrations WHERE app = 'billing' AND name >= '0007'")
 
 
 def test_nobody_who_answers_a_partner_gives_up_behind_a_migration():

@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from .crediting import credited_so_far
 from .drafts import Draft, Due, draft, grouped
-from .models import Charge, InvoiceLine
+from .models import Charge, InvoiceLine, LegalEntity, TaxRegistration
 
 PATHS = {
     "rate": "vat_rate__rate",
@@ -38,6 +38,14 @@ def waiting(period: date, cutoff: datetime) -> QuerySet[Charge]:
         period__lte=period,
         rated_at__lte=cutoff,
     ).order_by("pk")
+
+
+def companies_of(charges: QuerySet[Charge]) -> QuerySet[LegalEntity]:
+    return LegalEntity.objects.filter(Exists(charges.filter(registration__legal_entity=OuterRef("pk")))).order_by("pk")
+
+
+def registrations_of(charges: QuerySet[Charge]) -> QuerySet[TaxRegistration]:
+    return TaxRegistration.objects.filter(Exists(charges.filter(registration=OuterRef("pk")))).order_by("pk")
 
 
 def read(charges: QuerySet[Charge]) -> list[Due]:

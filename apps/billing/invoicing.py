@@ -17,7 +17,7 @@ from apps.work import Clock, ring
 
 from . import subscriptions
 from .calendar import today_of
-from .collecting import drafts_of, read, waiting
+from .collecting import companies_of, drafts_of, read, registrations_of, waiting
 from .crediting import exceeding
 from .documents import Press
 from .drafts import Draft
@@ -64,7 +64,7 @@ def order(period: date, now: datetime) -> list[InvoiceRun]:
     under_way = [f"{run} is being issued" for run in InvoiceRun.objects.filter(period=period, due_at__isnull=False)]
     if under_way:
         raise NotReady(under_way)
-    runs = [_run(company, charges, period, now) for company in _companies(charges)]
+    runs = [_run(company, charges, period, now) for company in companies_of(charges)]
     ring("apps.billing.tasks.issue_runs")
     return runs
 
@@ -81,7 +81,7 @@ def issue(period: date, now: datetime) -> Outcome:
     outcome, clock = Outcome(period, is_preview=False), Clock(now)
     outcome.left_out += fees_left_out(subscriptions.charge_month(period, now))
     charges = _ready(period, now)
-    for company in _companies(charges):
+    for company in companies_of(charges):
         run = _run(company, charges, period, now, leased_until=clock() + LEASE, attempts=1)
         Turn(run, clock, outcome).take()
     outcome.held = held_until(period)
@@ -139,8 +139,7 @@ def _batches(charges: QuerySet[Charge], reached: Sequence[int] = ()) -> Iterator
     Those that were `reached` (registration, account) are done.
     """
     last_registration, last_account = reached or (0, 0)
-    registrations = TaxRegistration.objects.filter(charges__in=charges, pk__gte=last_registration)
-    for registration in registrations.distinct().order_by("pk"):
+    for registration in registrations_of(charges).filter(pk__gte=last_registration):
         behind = last_account if registration.pk == last_registration else 0
         under_it = charges.filter(registration=registration, account__gt=behind)
         ids = list(under_it.order_by("account").values_list("account", flat=True).distinct())

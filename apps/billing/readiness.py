@@ -6,7 +6,8 @@ from datetime import date, datetime
 from django.db.models import QuerySet
 
 from .calendar import end_of_month
-from .models import Charge, LegalEntity, NumberSeries, TaxRegistration, VatRate
+from .collecting import companies_of, registrations_of
+from .models import Charge, LegalEntity, NumberSeries, VatRate
 from .parties import missing_of_seller
 
 
@@ -30,14 +31,14 @@ def _open_month(period: date, now: datetime) -> Iterator[str]:
 
 
 def _sellers(charges: QuerySet[Charge]) -> Iterator[str]:
-    for company in LegalEntity.objects.filter(registrations__charges__in=charges).distinct().order_by("pk"):
+    for company in companies_of(charges):
         if missing := missing_of_seller(company):
             yield f"{company} lacks: {', '.join(missing)}"
 
 
 def _series(charges: QuerySet[Charge]) -> Iterator[str]:
     """A registration that is charged under needs both series: the first credit note must not find none (BIL-70)."""
-    for registration in TaxRegistration.objects.filter(charges__in=charges).distinct().order_by("pk"):
+    for registration in registrations_of(charges):
         there = set(registration.series.values_list("kind", flat=True))
         for kind in NumberSeries.Kind:
             if kind not in there:

@@ -35,7 +35,7 @@ class Charge(models.Model):
     plan_price = models.ForeignKey(PlanPrice, models.PROTECT, related_name="charges")
     period = models.DateField(help_text="First day of the month it belongs to, by the session's end (BIL-61).")
     supplied_on = models.DateField(help_text="Local date at the charge point: the tax point (BIL-53).")
-    registration = models.ForeignKey(TaxRegistration, models.PROTECT, related_name="charges")
+    registration = models.ForeignKey(TaxRegistration, models.PROTECT, related_name="charges", db_index=False)
     vat_category = models.CharField(max_length=2, choices=Category.choices)
     vat_rate = models.ForeignKey(VatRate, models.PROTECT, null=True, blank=True, help_text="Empty: no VAT is charged.")
     currency = models.CharField(max_length=3)
@@ -66,7 +66,10 @@ class Charge(models.Model):
                 name="charge_standard_category_has_a_rate",
             ),
         ]
-        indexes = [models.Index(fields=["period", "account"], name="charge_of_period")]
+        indexes = [
+            models.Index(fields=["period", "account"], name="charge_of_period"),
+            models.Index(fields=["registration", "account"], name="charge_of_registration"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.amount:f} {self.currency}"
