@@ -1,4 +1,4 @@
-"""Pulls, rating and the invoice run, each beside COPY of the very rows it wrote into a table with the same indexes."""
+"""Enrolment, pulls, rating and the invoice run, each beside COPY of the very rows it wrote into a table with the same indexes."""
 
 import io
 import subprocess
@@ -14,17 +14,19 @@ from django.db import connection, models, transaction
 from django.utils import timezone
 
 from apps.billing import invoicing, rating, rendering
-from apps.billing.models import Charge, Document, Invoice, InvoiceLine, Payable, TaxSubtotal
+from apps.billing.models import Charge, Document, Invoice, InvoiceLine, Payable, Subscription, TaxSubtotal
 from apps.bulk import Upsert
 from apps.charging import checking
 from apps.charging.models import Cdr
 from apps.charging.pull import CDRS
+from apps.drivers.models import Account, Contract, Driver
 from apps.locations.pull import PULL as LOCATIONS
 from apps.locations.rows import CONNECTORS, EVSES
 from apps.locations.rows import LOCATIONS as LOCATION_ROWS
 from apps.partners import ourselves
 from apps.partners.models import Partner
 from apps.partners.pull import Pull, pull_partner
+from apps.tokens.models import Token
 from apps.tokens.push import push_due
 
 from . import world
@@ -35,9 +37,20 @@ PAGE_OF_LOCATIONS, PAGE_OF_CDRS = 100, 1000
 PLACES = {LOCATION_ROWS: PAGE_OF_LOCATIONS, EVSES: 4 * PAGE_OF_LOCATIONS, CONNECTORS: 8 * PAGE_OF_LOCATIONS}
 """Rows of a page: every location has four EVSEs of two connectors."""
 
+ENROLLED = (Account, Driver, Contract, Subscription, Token)
+"""And their history."""
+
 PAGES = 100
 FLOORS = ("upsert", "COPY")
-ROOMS = ("location pull, first", "location pull, unchanged", "CDR pull", "checking CDRs", "rating", "invoice run")
+ROOMS = (
+    "enrolment",
+    "location pull, first",
+    "location pull, unchanged",
+    "CDR pull",
+    "checking CDRs",
+    "rating",
+    "invoice run",
+)
 
 
 @contextmanager
@@ -51,6 +64,13 @@ def operator(bodies: list[bytes], page: int, folder: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{served.stdout.readline().strip()}"
         finally:
             served.terminate()
+
+
+def enrolment(uids: list[str], size: int) -> Iterator[Measure]:
+    """Fills in the uids."""
+    ours = rate(size, lambda: uids.extend(world.enrol_cards(size)))
+    kept = [model for one in ENROLLED for model in (one, one.pgh_event_model)]
+    yield Measure("enrolment", size, ours, rate(size, copying(*kept)), "COPY", "cards")
 
 
 def pulls(partner: Partner, uids: list[str], size: int, folder: Path) -> Iterator[Measure]:

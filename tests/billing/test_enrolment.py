@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.db import connection, connections
 
 from apps.billing import fleet_file
 from apps.billing.enrolled import EVER
@@ -318,6 +318,17 @@ def test_the_number_of_statements_does_not_grow_with_the_file(django_assert_max_
         assert take(*fleet(500)).created["tokens"] == 500
     with django_assert_max_num_queries(40):
         assert take(*[row | {"visual_number": "new"} for row in fleet(500)]).updated["tokens"] == 500
+
+
+def test_every_change_has_a_context_and_no_trigger_meets_an_unknown_setting():
+    """Where one is missing each row is an error within the triggers, which costs the more the more rows there are."""
+    take(*fleet(2))
+    for model in (Account, Driver, Contract, Token):
+        events = model.pgh_event_model.objects.values_list("pgh_context__metadata__act", flat=True)
+        assert set(events) == {"enrolment"}, model
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW pgtrigger.ignore")
+        assert cursor.fetchone() == ("{}",)
 
 
 @pytest.mark.django_db(transaction=True)
