@@ -311,6 +311,12 @@ class TestWords:
         assert found(cdr_location__connector_standard="FUTURE_PLUG") == {}
 
 
+def rows_read(cursor, table):
+    """By this transaction."""
+    cursor.execute("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = %s", [table])
+    return cursor.fetchone()[0]
+
+
 class TestChecking:
     def test_each_rule_has_its_code_once_and_says_what_it_is(self):
         codes = [rule.code for rule in RULES]
@@ -332,6 +338,17 @@ class TestChecking:
     def test_no_more_than_asked_for(self, send, now):
         send(*(cdr_body(id=f"C-{number}") for number in range(5)))
         assert [check_due(now, 2) for _ in range(4)] == [2, 2, 1, 0]
+
+    def test_many_are_due_where_there_used_to_be_few(self, send, now):
+        """What PostgreSQL knows is the quiet time before: then it joined and sorted all of them for each few."""
+        send(*(cdr_body(id=f"C-{number}") for number in range(300)))
+        with connections["default"].cursor() as cursor:
+            Cdr.objects.update(checked_at=NOW)
+            cursor.execute("ANALYZE charging_cdr")
+            Cdr.objects.update(checked_at=None)
+            before = rows_read(cursor, "charging_cdr")
+            assert check_due(now, 10) == 10
+            assert rows_read(cursor, "charging_cdr") - before < 100
 
     def test_findings_of_others_stay(self, send_cdr, now, token):
         """Billing's rules write findings too."""
