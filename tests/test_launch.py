@@ -153,20 +153,24 @@ class Machine:
         return f"http://127.0.0.1:{(self.data / 'port').read_text()}"
 
     @contextmanager
-    def running(self):
+    def starting(self):
+        """Its process, and the lines it has said until now."""
         platform = self.launch("run")
         seen: list[str] = []
         reader = threading.Thread(target=lambda: seen.extend(platform.stdout), daemon=True)
         reader.start()
         try:
-            until(lambda: any("emsp runs at" in line for line in seen) or platform.poll() is not None, 150)
-            assert platform.poll() is None, "".join(seen)
             yield platform, seen
         finally:
             platform.send_signal(signal.SIGTERM)
             platform.wait(timeout=20)
             reader.join(5)
             platform.stdout.close()
+
+
+def wait_for(platform, seen):
+    until(lambda: any("emsp runs at" in line for line in seen) or platform.poll() is not None, 150)
+    assert platform.poll() is None, "".join(seen)
 
 
 def status(url: str) -> int:
@@ -179,7 +183,9 @@ def status(url: str) -> int:
 
 def test_two_copies_run_side_by_side_and_stop_within_ten_seconds(machine):
     one, other = Machine(machine()), Machine(machine())
-    with one.running() as (first, seen), other.running() as (second, _seen):
+    with one.starting() as (first, seen), other.starting() as (second, seen_of_second):
+        wait_for(first, seen)
+        wait_for(second, seen_of_second)
         assert one.url != other.url
         assert (status(f"{one.url}/readyz"), status(f"{other.url}/readyz")) == (200, 200)
         assert status(f"{one.url}/admin/login/") == 200

@@ -151,7 +151,8 @@ def place_of(location: dict) -> tuple[dict, dict]:
 
 
 def the_one(several) -> dict:
-    return the_object(several[0]) if isinstance(several, list) and len(several) == 1 else {}
+    is_one = isinstance(several, list) and len(several) == 1 and isinstance(several[0], dict)
+    return several[0] if is_one else {}
 
 
 def the_object(value) -> dict:

@@ -35,6 +35,9 @@ FEW = 3
 """Objects without which nothing can be paged."""
 
 A_SECOND = timedelta(seconds=1)
+APART = 1.1 * A_SECOND
+"""Two readings of a list that must tell the same dates: dates are whole seconds."""
+
 MOST_TOLD = 5
 
 
@@ -201,7 +204,7 @@ def filtered(trial: Trial, module: str) -> str:
 
 
 def _require_steady_dates(trial: Trial, module: str, url: str, first: Listed) -> None:
-    while trial.clock() < first.read_at + 1.1 * A_SECOND:
+    while trial.clock() < first.read_at + APART:
         time.sleep(0.1)
     before = {name_of(body): body for body in first.bodies}
     for body in read(trial, module, url, limit=SAMPLE).bodies:
