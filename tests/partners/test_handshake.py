@@ -118,7 +118,7 @@ def theirs(url, token="token-of_the_cpo", party="LAD", **changed):
 
 @pytest.fixture
 def try_to_register(cpo, invitation, as_partner, monkeypatch):
-    monkeypatch.setattr(handshake, "PATIENCE", 0.4)
+    monkeypatch.setattr(handshake, "PATIENCE", 1)
     cpo.memory.put(tokens_of_emsp=["token-of_the_cpo"])
 
     def try_to_register(**changed):
@@ -144,7 +144,7 @@ def nothing_was_kept(invitation, as_partner):
     ("fault", "code"),
     [({"name": "status", "value": 500}, 3001), ({"name": "code", "value": 2000}, 3001), ({"name": "not_json"}, 3001),
      ({"name": "cut_body"}, 3001), ({"name": "lost_reply"}, 3001), ({"name": "redirect", "value": "/ocpi/x"}, 3001),
-     ({"name": "status", "value": 401}, 3001), ({"name": "slow", "value": 0.5}, 3001)],
+     ({"name": "status", "value": 401}, 3001), ({"name": "slow", "value": 3}, 3001)],
 )  # fmt: skip
 @pytest.mark.ocpi("CRED-04")
 def test_a_cpo_we_cannot_look_at_is_3001_and_may_try_again(fault, code, cpo, try_to_register, invitation, as_partner):
